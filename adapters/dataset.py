@@ -1,0 +1,100 @@
+"""Training rows: read, checked, and turned into the very prompt that will be used at answer time."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from bot.errors import InputError
+from bot.messages import Passage, Turn
+from bot.prompts import PromptLibrary
+
+UNKNOWN = "I don't know."
+DOMAIN_PROMPT = "domain/answer"
+
+_SHAPES = 'a row is {"messages": [...]} or {"question", "passages", "answer"}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingExample:
+    """A prompt and the answer the adapter shall learn."""
+
+    turns: tuple[Turn, ...]
+    answer: str
+    answerable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Training examples and what tells this set from any other."""
+
+    examples: tuple[TrainingExample, ...]
+    hash: str  # of the file's bytes
+    path: Path
+
+
+def read_dataset(path: Path, prompts: PromptLibrary) -> Dataset:
+    """
+    Read a JSONL file of training rows.
+
+    Raises: InputError naming the file, the line and what is wrong with it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be read ({exc.strerror})") from exc
+    examples = tuple(_example(row, where, prompts) for where, row in _rows(path, data))
+    if not examples:
+        raise InputError(f"{path}: holds no rows; {_SHAPES}")
+    return Dataset(examples=examples, hash=hashlib.sha256(data).hexdigest()[:16], path=path)
+
+
+def _rows(path: Path, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as exc:
+                raise InputError(f"{where}: not JSON ({exc})") from exc
+            if not isinstance(row, dict):
+                raise InputError(f"{where}: not an object; {_SHAPES}")
+            yield where, row
+
+
+def _example(row: dict[str, Any], where: str, prompts: PromptLibrary) -> TrainingExample:
+    if "messages" in row:
+        return _from_messages(row["messages"], where)
+    question, answer = row.get("question"), row.get("answer")
+    passages = row.get("passages", [])
+    if not isinstance(question, str) or not question.strip() or not isinstance(passages, list):
+        raise InputError(f"{where}: {_SHAPES}")
+    if not (answer is None or (isinstance(answer, str) and answer.strip())):
+        raise InputError(f'{where}: "answer" is a text, or null where the passages do not hold it')
+    found = [
+        Passage(document=f"row-{number}", chunk=0, text=str(text)) for number, text in enumerate(passages)
+    ]
+    turns = prompts.get(DOMAIN_PROMPT).fill(
+        question=question, passages=found, history=(), constraints=""
+    )
+    return TrainingExample(turns=turns, answer=answer or UNKNOWN, answerable=answer is not None)
+
+
+def _from_messages(messages: object, where: str) -> TrainingExample:
+    if not isinstance(messages, list) or len(messages) < 2:
+        raise InputError(f'{where}: "messages" is a list of at least a question and an answer')
+    turns: list[Turn] = []
+    for message in messages:
+        role, content = _role_and_content(message)
+        if role not in ("system", "user", "assistant") or not isinstance(content, str) or not content.strip():
+            raise InputError(f'{where}: each message is {{"role": "system|user|assistant", "content": TEXT}}')
+        turns.append(Turn(role=cast(Any, role), content=content))
+    if turns[-1].role != "assistant":
+        raise InputError(f"{where}: the last message has to be the assistant's answer")
+    return TrainingExample(turns=tuple(turns[:-1]), answer=turns[-1].content)
+
+
+def _role_and_content(message: object) -> tuple[object, object]:
+    return (message.get("role"), message.get("content")) if isinstance(message, Mapping) else (None, None)

@@ -1,0 +1,72 @@
+"""
+Everything that can go wrong, as one tree. Messages name the thing and the remedy.
+
+PointsmanError
+  SettingsError        at start-up only; names the setting
+  InputError           a file, row or argument of the caller is unusable
+  ConnectorError       Slack or Discord refused or dropped us
+  RetrievalError       the index or the embedding model cannot be used
+  GenerationError      the language model cannot be loaded or failed
+    AdapterNotFound    .adapter
+    AdapterUnusable    .adapter exists, but is broken or was made for another base model
+    PromptTooLong      .tokens, .limit
+  TrainingError        the data does not allow a training, or it failed
+  StoreError           the database cannot be read or written
+"""
+
+
+class PointsmanError(Exception):
+    """The root of the errors that we raise."""
+
+
+class SettingsError(PointsmanError):
+    """A setting is missing, misspelt or out of range."""
+
+
+class InputError(PointsmanError):
+    """What the caller gave cannot be used."""
+
+
+class ConnectorError(PointsmanError):
+    """A chat platform refused or dropped us."""
+
+
+class RetrievalError(PointsmanError):
+    """The index or the embedding model cannot be used."""
+
+
+class GenerationError(PointsmanError):
+    """The language model cannot be loaded, or failed."""
+
+
+class AdapterNotFound(GenerationError):
+    """No adapter has this name."""
+
+    def __init__(self, adapter: str) -> None:
+        super().__init__(f"adapter {adapter!r} does not exist; `pointsman adapters list` shows those that do")
+        self.adapter = adapter
+
+
+class AdapterUnusable(GenerationError):
+    """The adapter exists, but cannot be applied."""
+
+    def __init__(self, adapter: str, reason: str) -> None:
+        super().__init__(f"adapter {adapter!r} cannot be used: {reason}")
+        self.adapter = adapter
+
+
+class PromptTooLong(GenerationError):
+    """The question alone does not fit the model."""
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(f"the question has {tokens} tokens, the model reads {limit}; please shorten it")
+        self.tokens = tokens
+        self.limit = limit
+
+
+class TrainingError(PointsmanError):
+    """The data does not allow a training, or the training failed."""
+
+
+class StoreError(PointsmanError):
+    """The database cannot be read or written."""

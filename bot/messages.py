@@ -1,0 +1,230 @@
+"""The values that travel along the main path: frozen, keyword-only, free of any vendor."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+GENERAL = "general"
+EVERYONE = "everyone"
+
+Decision = Literal["answer", "ask_back"]
+
+
+def now() -> datetime:
+    """The current time, always in UTC and always aware of it."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What somebody asked, whatever the platform."""
+
+    id: str  # the platform's own event id; a second message with the same id is the same message
+    text: str
+    user: str = "operator"  # "slack:U123", "discord:42", or "operator" at the command line
+    platform: str = "cli"
+    thread: str = ""  # messages of one conversation share it; empty: no memory
+    route: str | None = None  # chosen by a flag, a prefix or the channel, instead of the router
+    labels: frozenset[str] | None = frozenset({EVERYONE})  # what the reader may read; None: everything
+    private: bool = False  # from a place whose rows never train an adapter others use
+    at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A standalone question with its embedding, computed once and shared by router and retriever."""
+
+    text: str
+    vector: NDArray[np.float32]  # (384,), unit L2 norm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A source file or row, before it is cut into chunks."""
+
+    id: str  # the row's id, or the path inside the ingested folder
+    title: str
+    text: str  # Markdown
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of a document, as it is stored and searched."""
+
+    document: str
+    index: int  # position in its document, from 0
+    text: str  # headings in front, then the body
+    heading: str  # "Title > Section > Subsection"
+    title: str
+    url: str | None = None
+
+    @property
+    def body(self) -> str:
+        """The text without the headings in front."""
+        return self.text[len(self.heading) :].lstrip("\n") if self.text.startswith(self.heading) else self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A chunk that was retrieved for a question."""
+
+    document: str
+    chunk: int
+    text: str
+    heading: str = ""
+    title: str = ""
+    url: str | None = None
+    score: float = 0.0  # fused, in [0, 1] within one retrieval
+    dense: float = 0.0  # cosine of question and chunk, in [-1, 1]
+    words: float = 0.0  # BM25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieval:
+    """What one domain's index has for a question: its best passages, and the evidence the router reads."""
+
+    passages: tuple[Passage, ...] = ()  # best first
+    evidence: tuple[float, ...] = ()  # see knowledge/evidence.py; empty where the domain has no index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteChoice:
+    """Where a question goes, and how sure that is."""
+
+    route: str  # "general" or a domain's name
+    probability: float  # calibrated chance that this route is the right one, in [0, 1]
+    domain_probability: float  # calibrated chance that any domain owns the question, in [0, 1]
+    decision: Decision = "answer"
+    runner_up: str | None = None  # the second best route
+    answerable: float = 1.0  # chance that the retrieved passages hold an answer, in [0, 1]
+    explicit: bool = False  # the user or the channel chose, not the router
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One message of a chat prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A filled template, ready for a generator."""
+
+    name: str  # "domain/answer"
+    version: int
+    turns: tuple[Turn, ...]
+    passages: tuple[Passage, ...] = ()  # those that fitted the token budget; [1] is the first
+    max_new_tokens: int = 256
+    hidden_reasoning: bool = False  # the text before "Answer:" is not shown to the user
+
+    @property
+    def label(self) -> str:
+        """`name@version`, as replies and exports give it."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What the model wrote."""
+
+    text: str
+    model: str
+    adapter: str  # "name@version" or "none"
+    prompt_tokens: int
+    completion_tokens: int
+    finish: Literal["stop", "length", "deadline"] = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A passage that supports an answer."""
+
+    number: int  # the [n] in the text
+    document: str
+    chunk: int
+    title: str
+    url: str | None  # None: the document's path says where it is
+    quote: str  # the words of the passage that support the answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The answer and its lineage: the record that feedback points at."""
+
+    id: str
+    text: str  # what the user reads, markers such as [1] included
+    route: str
+    probability: float
+    domain_probability: float
+    decision: Decision
+    abstained: bool
+    citations: tuple[Citation, ...]
+    adapter: str
+    prompt: str
+    model: str
+    grounding: float  # share of the answer that the passages support, in [0, 1]; 1.0 for general answers
+    prompt_tokens: int
+    completion_tokens: int
+    seconds_to_first_token: float
+    seconds: float
+    question: str = ""  # the standalone question that was routed and retrieved for
+    passages: tuple[Passage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """A user's vote on a reply; the latest vote of a user on a reply counts."""
+
+    reply: str
+    user: str
+    platform: str
+    rating: Literal[1, -1, 0]  # 0: taken back
+    reason: str | None = None
+    correction: str | None = None
+    wrong_route: str | None = None  # "general", a domain, or "unknown"
+    at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One question and its reply as the store keeps them."""
+
+    message: Message
+    reply: Reply
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledQuestion:
+    """A question whose route is known: written by an admin, or curated from feedback."""
+
+    text: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Work that a command handed to the process that owns the index."""
+
+    id: int
+    kind: str
+    payload: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What an ingest changed; `failed` names each document that could not be read, with the reason."""
+
+    documents: int = 0
+    chunks: int = 0
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    failed: Sequence[Mapping[str, str]] = ()

@@ -1,0 +1,175 @@
+"""What the main path needs from the outside: small Protocols, owned by the caller, named by role."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.messages import (
+    Completion,
+    Exchange,
+    Feedback,
+    Job,
+    LabelledQuestion,
+    Message,
+    Passage,
+    Prompt,
+    Query,
+    Reply,
+    Retrieval,
+    RouteChoice,
+    Turn,
+)
+
+OnText = Callable[[str], Awaitable[None]]
+"""Called with each piece of an answer as it may be shown."""
+
+MessageHandler = Callable[[Message, OnText], Awaitable[Reply]]
+"""How a connector hands a question over."""
+
+FeedbackHandler = Callable[[Feedback], Awaitable[None]]
+"""How a connector hands a vote over."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with steps done, steps in all (0: not known) and what is being done."""
+
+
+async def discard(text: str) -> None:
+    """An OnText for callers that want the whole answer only."""
+
+
+def silent(done: int, total: int, doing: str) -> None:
+    """A Progress for callers that show none."""
+
+
+class Connector(Protocol):
+    """A way in and out: a chat platform or the terminal."""
+
+    async def run(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> None: ...
+
+
+class Encoder(Protocol):
+    """Texts to vectors."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns: (len(texts), dimension) array, rows of unit L2 norm."""
+        ...
+
+
+class Retriever(Protocol):
+    """Questions to passages that the reader may read."""
+
+    async def embed(self, text: str) -> Query: ...
+
+    async def retrieve(self, query: Query, *, labels: frozenset[str] | None, top_k: int) -> Mapping[str, Retrieval]:
+        """Returns: per domain its best passages and the router's evidence. *labels* None: read everything."""
+        ...
+
+
+class Router(Protocol):
+    """Questions to routes."""
+
+    def choose(self, query: Query, found: Mapping[str, Retrieval], *, explicit: str | None) -> RouteChoice: ...
+
+
+class TokenCounter(Protocol):
+    """How long a prompt is for the model."""
+
+    def count_tokens(self, turns: Sequence[Turn]) -> int: ...
+
+    @property
+    def context_tokens(self) -> int:
+        """What the model reads and writes in one go, at most."""
+        ...
+
+
+class Generator(TokenCounter, Protocol):
+    """Prompts to completions."""
+
+    async def generate(self, prompt: Prompt, *, adapter: str, on_text: OnText = discard) -> Completion:
+        """
+        Complete *prompt* with *adapter* ("name@version" or "none"); pieces go to *on_text* as they come.
+
+        Raises: AdapterNotFound, AdapterUnusable, PromptTooLong, GenerationError.
+        Cancelling the task stops the model.
+        """
+        ...
+
+
+class AdapterChooser(Protocol):
+    """Which adapter answers for a domain now."""
+
+    def current(self, domain: str) -> str:
+        """Returns: "name@version", or "none"."""
+        ...
+
+
+class ExchangeStore(Protocol):
+    """Keeps every exchange with its lineage."""
+
+    async def begin(self, message: Message, reply: Reply) -> None:
+        """Store what is known before the first character is shown."""
+        ...
+
+    async def complete(self, reply: Reply) -> None: ...
+
+    async def thread(self, thread: str, *, last: int) -> Sequence[Exchange]:
+        """Returns: the *last* complete exchanges of a thread, oldest first."""
+        ...
+
+    async def find(self, reply: str) -> Exchange | None: ...
+
+
+class FeedbackStore(Protocol):
+    """Keeps votes; the latest of a user on a reply counts."""
+
+    async def save(self, feedback: Feedback) -> None:
+        """Raises: StoreError if the reply is not known."""
+        ...
+
+    async def all(self) -> Sequence[Feedback]:
+        """Returns: one row per user and reply, oldest first, votes taken back left out."""
+        ...
+
+
+class ExampleStore(Protocol):
+    """Example questions for the router."""
+
+    async def add(self, examples: Sequence[LabelledQuestion]) -> int:
+        """Returns: how many were new; a known text gets the new route."""
+        ...
+
+    async def all(self) -> Sequence[LabelledQuestion]: ...
+
+
+class Inbox(Protocol):
+    """Events that were accepted and are not yet answered; survives a kill."""
+
+    async def accept(self, message: Message) -> bool:
+        """Returns: whether this event is new. Stored before it is acknowledged."""
+        ...
+
+    async def done(self, message_id: str) -> None: ...
+
+    async def unfinished(self) -> Sequence[Message]: ...
+
+
+class JobQueue(Protocol):
+    """Work for the process that owns the index."""
+
+    async def submit(self, kind: str, payload: Mapping[str, Any]) -> int: ...
+
+    async def take(self) -> Job | None:
+        """Returns: the oldest waiting job, now marked as running."""
+        ...
+
+    async def report(self, job: int, *, done: int, total: int, doing: str) -> None: ...
+
+    async def finish(self, job: int, *, result: Any = None, error: str | None = None) -> None: ...
+
+
+class PassageCheck(Protocol):
+    """Is an answer supported by its passages."""
+
+    def support(self, answer: str, passages: Sequence[Passage]) -> float: ...

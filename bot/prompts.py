@@ -1,0 +1,191 @@
+"""
+Prompt templates: load, version and fill.
+
+A template is a file `<route>/<task>.v<version>.md`: a YAML head, then sections `[system]`, `[user]` and, for few-shot
+prompts, pairs of `[example user]` and `[example assistant]`, each a Jinja2 text. The highest version of a name is the one
+in use. What users and documents say enters as values only and is never read as a template.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+from jinja2 import StrictUndefined, TemplateError, UndefinedError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from bot.errors import InputError, PromptTooLong, SettingsError
+from bot.messages import Passage, Prompt, Turn
+from bot.ports import TokenCounter
+
+SHIPPED = Path(__file__).parent / "templates"
+
+_FILE = re.compile(r"(?P<task>[a-z0-9-]+)\.v(?P<version>[1-9][0-9]*)\.md")
+_SECTION = re.compile(r"^\[(system|user|example user|example assistant)\]\n", re.MULTILINE)
+_jinja = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One version of one template."""
+
+    name: str  # "general/explain"
+    version: int
+    summary: str
+    sections: tuple[tuple[str, str], ...]  # (section, Jinja2 text), in order
+    max_new_tokens: int = 256
+    hidden_reasoning: bool = False
+    kinds: tuple[str, ...] = ()  # kinds of general questions that this template fits
+    text: str = ""  # the file as it is
+
+    @property
+    def label(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+    def fill(self, *, examples: bool = True, **values: Any) -> tuple[Turn, ...]:
+        """
+        The chat turns with *values* in place; `history` turns go between the examples and the question.
+
+        Raises: InputError naming each variable that is missing.
+        """
+        turns: list[Turn] = []
+        for section, text in self.sections:
+            if section == "user":
+                turns += values.get("history", ())
+            if examples or not section.startswith("example"):
+                role = cast(Role, section.removeprefix("example "))
+                turns.append(Turn(role=role, content=self._fill(text, values)))
+        return tuple(turns)
+
+    def _fill(self, text: str, values: Mapping[str, Any]) -> str:
+        try:
+            return _jinja.from_string(text).render(values).strip()
+        except UndefinedError as exc:
+            raise InputError(f"prompt {self.label}: {exc.message}; give it a value or take it out") from exc
+
+
+class PromptLibrary:
+    """The templates that come with the product, and the installation's own beside them."""
+
+    def __init__(self, own: Path | None = None) -> None:
+        self._templates: dict[str, dict[int, Template]] = {}
+        for folder in (SHIPPED, *([own] if own else [])):
+            for path in sorted(folder.glob("*/*.md")):
+                self._add(load_template(path), path)
+
+    def _add(self, template: Template, path: Path) -> None:
+        versions = self._templates.setdefault(template.name, {})
+        if template.version in versions:
+            raise SettingsError(f"{path}: {template.label} exists already; give your version the next number")
+        versions[template.version] = template
+
+    def all(self) -> list[Template]:
+        """Every version of every template, by name, oldest version first."""
+        return [versions[v] for _, versions in sorted(self._templates.items()) for v in sorted(versions)]
+
+    def get(self, label: str) -> Template:
+        """
+        The template called `name` (its newest version) or `name@version`.
+
+        Raises: InputError with the names that exist.
+        """
+        name, _, version = label.partition("@")
+        versions = self._templates.get(name)
+        if versions is None:
+            raise InputError(f"prompt {name!r} does not exist; there are: {', '.join(sorted(self._templates))}")
+        wanted = int(version) if version.isdigit() else None if version else max(versions)
+        if wanted not in versions:
+            raise InputError(f"prompt {name!r} has no version {version}; it has: {', '.join(map(str, sorted(versions)))}")
+        return versions[wanted]
+
+    def current(self, route: str) -> list[Template]:
+        """The newest version of each template of a route."""
+        return [self.get(name) for name in sorted(self._templates) if name.startswith(f"{route}/")]
+
+    def diff(self, before: str, after: str) -> str:
+        """A unified diff of two templates; empty if they are alike."""
+        old, new = self.get(before), self.get(after)
+        lines = difflib.unified_diff(
+            old.text.splitlines(), new.text.splitlines(), old.label, new.label, lineterm=""
+        )
+        return "\n".join(lines)
+
+
+def load_template(path: Path) -> Template:
+    """
+    Read one template file.
+
+    Raises: SettingsError naming the file and what is wrong with it.
+    """
+    text = path.read_text(encoding="utf-8")
+    match = _FILE.fullmatch(path.name)
+    if match is None:
+        raise SettingsError(f"{path}: a prompt file is called <task>.v<version>.md, such as explain.v2.md")
+    try:
+        _, head, body = text.split("---\n", 2)
+        fields = yaml.safe_load(head) or {}
+        parts = _SECTION.split(body)[1:]
+        sections = tuple(zip(parts[::2], parts[1::2], strict=True))
+        for _, section in sections:
+            _jinja.from_string(section)
+        if "user" not in parts[::2]:
+            raise ValueError("it has no [user] section")
+        return Template(
+            name=f"{path.parent.name}/{match['task']}",
+            version=int(match["version"]),
+            sections=sections,
+            text=text,
+            kinds=tuple(fields.pop("kinds", ())),
+            **fields,
+        )
+    except (ValueError, TypeError, TemplateError, yaml.YAMLError) as exc:
+        raise SettingsError(f"{path}: not a prompt file ({exc}); compare with one of {SHIPPED}") from exc
+
+
+def fit(
+    template: Template,
+    *,
+    tokens: TokenCounter,
+    passages: Sequence[Passage] = (),
+    history: Sequence[Turn] = (),
+    **values: Any,
+) -> Prompt:
+    """
+    Fill *template* within the model's limit.
+
+    What does not fit is left out in this order: the oldest history, the examples, the weakest passages; never the
+    question. Raises: PromptTooLong if the question alone is too long.
+    """
+    kept, turns, examples = list(passages), list(history), True
+    room = tokens.context_tokens - template.max_new_tokens
+    while True:
+        filled = template.fill(examples=examples, passages=kept, history=turns, **values)
+        needed = tokens.count_tokens(filled)
+        if needed <= room:
+            return Prompt(
+                name=template.name,
+                version=template.version,
+                turns=filled,
+                passages=tuple(kept),
+                max_new_tokens=template.max_new_tokens,
+                hidden_reasoning=template.hidden_reasoning,
+            )
+        if turns:
+            turns = turns[2:]
+        elif examples and any(section.startswith("example") for section, _ in template.sections):
+            examples = False
+        elif kept:
+            kept = kept[:-1]
+        else:
+            raise PromptTooLong(needed, room)
+
+
+def with_constraints(template: Template, **changes: Any) -> Template:
+    """The same template with other limits, for a domain that sets its own."""
+    return replace(template, **changes)
