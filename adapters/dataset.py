@@ -9,10 +9,9 @@ from typing import Any, cast
 
 from bot.errors import InputError
 from bot.messages import Passage, Turn
-from bot.prompts import PromptLibrary
+from bot.prompts import GROUNDED, PromptLibrary
 
 UNKNOWN = "I don't know."
-DOMAIN_PROMPT = "domain/answer"
 
 _SHAPES = 'a row is {"messages": [...]} or {"question", "passages", "answer"}'
 
@@ -76,7 +75,7 @@ def _example(row: dict[str, Any], where: str, prompts: PromptLibrary) -> Trainin
     found = [
         Passage(document=f"row-{number}", chunk=0, text=str(text)) for number, text in enumerate(passages)
     ]
-    turns = prompts.get(DOMAIN_PROMPT).fill(
+    turns = prompts.get(GROUNDED).fill(
         question=question, passages=found, history=(), constraints=""
     )
     return TrainingExample(turns=turns, answer=answer or UNKNOWN, answerable=answer is not None)

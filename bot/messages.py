@@ -30,6 +30,7 @@ class Message:
     thread: str = ""  # messages of one conversation share it; empty: no memory
     route: str | None = None  # chosen by a flag, a prefix or the channel, instead of the router
     labels: frozenset[str] | None = frozenset({EVERYONE})  # what the reader may read; None: everything
+    passages: tuple[str, ...] | None = None  # given with the question: nothing is retrieved then
     private: bool = False  # from a place whose rows never train an adapter others use
     at: datetime = field(default_factory=now)
 
@@ -101,8 +102,7 @@ class RouteChoice:
     domain_probability: float  # calibrated chance that any domain owns the question, in [0, 1]
     decision: Decision = "answer"
     runner_up: str | None = None  # the second best route
-    answerable: float = 1.0  # chance that the retrieved passages hold an answer, in [0, 1]
-    explicit: bool = False  # the user or the channel chose, not the router
+    task: str | None = None  # the kind of general question that it resembles most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,7 @@ class Prompt:
     turns: tuple[Turn, ...]
     passages: tuple[Passage, ...] = ()  # those that fitted the token budget; [1] is the first
     max_new_tokens: int = 256
+    repetition_penalty: float = 1.0  # above 1: the model avoids words it has used, or read
     hidden_reasoning: bool = False  # the text before "Answer:" is not shown to the user
 
     @property
@@ -159,21 +160,21 @@ class Reply:
     """The answer and its lineage: the record that feedback points at."""
 
     id: str
-    text: str  # what the user reads, markers such as [1] included
     route: str
     probability: float
     domain_probability: float
-    decision: Decision
-    abstained: bool
-    citations: tuple[Citation, ...]
-    adapter: str
-    prompt: str
+    adapter: str  # "name@version" or "none"
+    prompt: str  # "name@version" or "none"
     model: str
-    grounding: float  # share of the answer that the passages support, in [0, 1]; 1.0 for general answers
-    prompt_tokens: int
-    completion_tokens: int
-    seconds_to_first_token: float
-    seconds: float
+    text: str = ""  # what the user reads, markers such as [1] included
+    decision: Decision = "answer"
+    abstained: bool = False
+    citations: tuple[Citation, ...] = ()
+    grounding: float = 0.0  # share of the answer that the passages support, in [0, 1]; 0 for general answers
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds_to_first_token: float = 0.0
+    seconds: float = 0.0
     question: str = ""  # the standalone question that was routed and retrieved for
     passages: tuple[Passage, ...] = ()
 

@@ -1,7 +1,8 @@
 """What the main path needs from the outside: small Protocols, owned by the caller, named by role."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,9 @@ class Retriever(Protocol):
 
     async def embed(self, text: str) -> Query: ...
 
-    async def retrieve(self, query: Query, *, labels: frozenset[str] | None, top_k: int) -> Mapping[str, Retrieval]:
+    async def retrieve(
+        self, query: Query, *, labels: frozenset[str] | None, top_k: int
+    ) -> Mapping[str, Retrieval]:
         """Returns: per domain its best passages and the router's evidence. *labels* None: read everything."""
         ...
 
@@ -70,7 +73,9 @@ class Retriever(Protocol):
 class Router(Protocol):
     """Questions to routes."""
 
-    def choose(self, query: Query, found: Mapping[str, Retrieval], *, explicit: str | None) -> RouteChoice: ...
+    def choose(
+        self, query: Query, found: Mapping[str, Retrieval], *, explicit: str | None
+    ) -> RouteChoice: ...
 
 
 class TokenCounter(Protocol):
@@ -86,6 +91,11 @@ class TokenCounter(Protocol):
 
 class Generator(TokenCounter, Protocol):
     """Prompts to completions."""
+
+    @property
+    def model(self) -> str:
+        """The base model's name."""
+        ...
 
     async def generate(self, prompt: Prompt, *, adapter: str, on_text: OnText = discard) -> Completion:
         """
@@ -109,23 +119,39 @@ class ExchangeStore(Protocol):
     """Keeps every exchange with its lineage."""
 
     async def begin(self, message: Message, reply: Reply) -> None:
-        """Store what is known before the first character is shown."""
+        """
+        Store what is known before the first character is shown.
+
+        Raises: StoreError if the reply was begun before.
+        """
         ...
 
-    async def complete(self, reply: Reply) -> None: ...
+    async def complete(self, reply: Reply) -> None:
+        """Raises: StoreError if the reply was never begun."""
+        ...
 
     async def thread(self, thread: str, *, last: int) -> Sequence[Exchange]:
-        """Returns: the *last* complete exchanges of a thread, oldest first."""
+        """Returns: the *last* complete exchanges of a thread, oldest first; the empty thread has none."""
         ...
 
-    async def find(self, reply: str) -> Exchange | None: ...
+    async def find(self, reply: str) -> Exchange | None:
+        """Returns: the exchange of a reply id, complete or not."""
+        ...
+
+    async def delete_older_than(self, moment: datetime) -> int:
+        """Returns: how many exchanges were asked before *moment* and are now gone, with their feedback."""
+        ...
 
 
 class FeedbackStore(Protocol):
     """Keeps votes; the latest of a user on a reply counts."""
 
     async def save(self, feedback: Feedback) -> None:
-        """Raises: StoreError if the reply is not known."""
+        """
+        Store a vote in place of the user's earlier one; the same rating again keeps what it leaves out.
+
+        Raises: StoreError if the reply is not known.
+        """
         ...
 
     async def all(self) -> Sequence[Feedback]:
@@ -140,36 +166,53 @@ class ExampleStore(Protocol):
         """Returns: how many were new; a known text gets the new route."""
         ...
 
-    async def all(self) -> Sequence[LabelledQuestion]: ...
+    async def all(self) -> Sequence[LabelledQuestion]:
+        """Returns: every example, oldest first."""
+        ...
 
 
 class Inbox(Protocol):
     """Events that were accepted and are not yet answered; survives a kill."""
 
     async def accept(self, message: Message) -> bool:
-        """Returns: whether this event is new. Stored before it is acknowledged."""
+        """Returns: whether this event is new, now or ever. Stored before it is acknowledged."""
         ...
 
     async def done(self, message_id: str) -> None: ...
 
-    async def unfinished(self) -> Sequence[Message]: ...
+    async def unfinished(self) -> Sequence[Message]:
+        """Returns: the events not yet answered, oldest first."""
+        ...
+
+
+class JobStatus(NamedTuple):
+    """How far a job is."""
+
+    state: Literal["waiting", "running", "done", "failed"]
+    done: int  # steps
+    total: int  # 0: not known
+    doing: str
+    result: Any  # as JSON holds it
+    error: str | None  # why it failed
 
 
 class JobQueue(Protocol):
-    """Work for the process that owns the index."""
+    """Work for the process that owns the index. Those that name a job raise StoreError if there is none."""
 
-    async def submit(self, kind: str, payload: Mapping[str, Any]) -> int: ...
+    async def submit(self, kind: str, payload: Mapping[str, Any]) -> int:
+        """Returns: the new job's id."""
+        ...
 
     async def take(self) -> Job | None:
-        """Returns: the oldest waiting job, now marked as running."""
+        """Returns: the oldest waiting job, now marked as running; no two takers get the same one."""
         ...
 
     async def report(self, job: int, *, done: int, total: int, doing: str) -> None: ...
 
     async def finish(self, job: int, *, result: Any = None, error: str | None = None) -> None: ...
 
+    async def status(self, job: int) -> JobStatus: ...
 
-class PassageCheck(Protocol):
-    """Is an answer supported by its passages."""
-
-    def support(self, answer: str, passages: Sequence[Passage]) -> float: ...
+    async def requeue_running(self) -> int:
+        """Returns: how many jobs of an owner that died wait again. The next owner calls it at its start."""
+        ...

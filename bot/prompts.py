@@ -9,7 +9,7 @@ in use. What users and documents say enters as values only and is never read as 
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,8 +20,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from bot.errors import InputError, PromptTooLong, SettingsError
 from bot.messages import Passage, Prompt, Turn
 from bot.ports import TokenCounter
+from bot.settings import DomainSettings
 
 SHIPPED = Path(__file__).parent / "templates"
+GROUNDED = "domain/answer"  # for questions that are answered from passages
+PLAIN = "general/answer"  # for general questions of no special kind
 
 _FILE = re.compile(r"(?P<task>[a-z0-9-]+)\.v(?P<version>[1-9][0-9]*)\.md")
 _SECTION = re.compile(r"^\[(system|user|example user|example assistant)\]\n", re.MULTILINE)
@@ -39,6 +42,7 @@ class Template:
     summary: str
     sections: tuple[tuple[str, str], ...]  # (section, Jinja2 text), in order
     max_new_tokens: int = 256
+    repetition_penalty: float = 1.0
     hidden_reasoning: bool = False
     kinds: tuple[str, ...] = ()  # kinds of general questions that this template fits
     text: str = ""  # the file as it is
@@ -104,9 +108,10 @@ class PromptLibrary:
             raise InputError(f"prompt {name!r} has no version {version}; it has: {', '.join(map(str, sorted(versions)))}")
         return versions[wanted]
 
-    def current(self, route: str) -> list[Template]:
-        """The newest version of each template of a route."""
-        return [self.get(name) for name in sorted(self._templates) if name.startswith(f"{route}/")]
+    def for_kind(self, kind: str | None) -> Template:
+        """The template for general questions of a *kind* in bot/examples/general.jsonl."""
+        newest = (self.get(name) for name in sorted(self._templates))
+        return next((template for template in newest if kind in template.kinds), self.get(PLAIN))
 
     def diff(self, before: str, after: str) -> str:
         """A unified diff of two templates; empty if they are alike."""
@@ -174,6 +179,7 @@ def fit(
                 turns=filled,
                 passages=tuple(kept),
                 max_new_tokens=template.max_new_tokens,
+                repetition_penalty=template.repetition_penalty,
                 hidden_reasoning=template.hidden_reasoning,
             )
         if turns:
@@ -186,6 +192,16 @@ def fit(
             raise PromptTooLong(needed, room)
 
 
-def with_constraints(template: Template, **changes: Any) -> Template:
-    """The same template with other limits, for a domain that sets its own."""
-    return replace(template, **changes)
+
+def constraints(domain: DomainSettings | None) -> str:
+    """A domain's own wishes as sentences for the system prompt; empty where it has none."""
+    if domain is None:
+        return ""
+    wishes = {
+        "Write in a {} tone.": domain.tone,
+        "Write for {}.": domain.audience,
+        "Write in {}.": domain.language,
+        "Use at most {} words.": domain.max_words,
+        "Reply as JSON of this schema: {}": domain.output_schema,
+    }
+    return " ".join(sentence.format(wish) for sentence, wish in wishes.items() if wish)

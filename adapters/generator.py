@@ -1,0 +1,211 @@
+"""
+The reference engine: transformers, with the base model and its LoRA adapters resident together.
+
+`set_adapter` changes the model for everybody, so requests take turns; nothing but the holder of the lock touches the
+model, and a cancelled request keeps the lock until the model has really stopped.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import structlog
+
+from adapters.base_model import BaseModel
+from adapters.registry import NONE, AdapterRegistry
+from bot.errors import AdapterNotFound, AdapterUnusable, GenerationError, PromptTooLong
+from bot.messages import Completion, Prompt, Turn
+from bot.ports import OnText, discard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedModel
+
+log = structlog.get_logger()
+
+
+class TransformersGenerator:
+    """Greedy by default, so that the same question gets the same answer."""
+
+    def __init__(self, base: BaseModel, registry: AdapterRegistry, *, deadline_seconds: float) -> None:
+        self._base = base
+        self._registry = registry
+        self._deadline_seconds = deadline_seconds
+        self._turn = asyncio.Lock()  # first come, first served
+        self._model: Any = None  # the base model, wrapped by PEFT from the first adapter on
+
+    @property
+    def model(self) -> str:
+        """The base model's name."""
+        return self._base.name
+
+    @property
+    def context_tokens(self) -> int:
+        """What the model reads and writes in one go, at most."""
+        return self._base.context_tokens
+
+    def count_tokens(self, turns: "Sequence[Turn]") -> int:
+        """The length of a prompt with everything the chat template adds."""
+        return len(self._base.encode_turns(tuple(turns)))
+
+    async def warm_up(self) -> None:
+        """Load the model now rather than at the first question."""
+        async with self._turn:
+            await asyncio.to_thread(self._load)
+
+    async def generate(self, prompt: Prompt, *, adapter: str, on_text: OnText = discard) -> Completion:
+        """
+        Complete *prompt*; where *adapter* is missing or broken, with the base model alone.
+
+        Raises: PromptTooLong, GenerationError. Cancelling the task stops the model after the current token.
+        """
+        ids = await asyncio.to_thread(self._base.encode_turns, prompt.turns)
+        if len(ids) + prompt.max_new_tokens > self.context_tokens:
+            raise PromptTooLong(len(ids), self.context_tokens - prompt.max_new_tokens)
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        stop = threading.Event()
+        async with self._turn:
+            run = _Run(ids, prompt, stop, lambda text: loop.call_soon_threadsafe(pieces.put_nowait, text))
+            work = asyncio.ensure_future(asyncio.to_thread(self._work, run, adapter))
+            work.add_done_callback(lambda _: pieces.put_nowait(None))
+            try:
+                while (piece := await pieces.get()) is not None:
+                    await on_text(piece)
+                return await asyncio.shield(work)
+            finally:
+                stop.set()
+                await asyncio.wait([work])
+
+    def _work(self, run: "_Run", adapter: str) -> Completion:
+        """The whole request, in a worker thread."""
+        self._load()
+        adapter = self._switch(adapter)
+        plain = self._model.disable_adapter() if adapter == NONE and self._adapted else nullcontext()
+        with plain:
+            return run.complete(self._model, self._base, adapter, self._deadline_seconds)
+
+    @property
+    def _adapted(self) -> bool:
+        return hasattr(self._model, "peft_config")
+
+    def _load(self) -> None:
+        if self._model is None:
+            self._model = self._base.load()
+
+    def _switch(self, adapter: str) -> str:
+        """Make *adapter* the active one; returns the one that is, "none" if it cannot be used."""
+        if adapter == NONE:
+            return NONE
+        try:
+            if not self._adapted or _slot(adapter) not in self._model.peft_config:
+                self._attach(adapter)
+        except (AdapterNotFound, AdapterUnusable) as exc:
+            log.warning("the base model answers without its adapter", adapter=adapter, reason=str(exc))
+            return NONE
+        self._model.set_adapter(_slot(adapter))
+        return adapter
+
+    def _attach(self, adapter: str) -> None:
+        from peft import PeftModel
+        from safetensors import SafetensorError
+
+        folder = str(self._registry.get(adapter).folder)
+        slot = _slot(adapter)
+        try:
+            if self._adapted:
+                self._model.load_adapter(folder, adapter_name=slot, use_safetensors=True)
+            else:
+                model = cast("PreTrainedModel", self._model)
+                self._model = PeftModel.from_pretrained(model, folder, adapter_name=slot, use_safetensors=True)
+            self._model.eval()
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as exc:
+            self._forget(slot)
+            raise AdapterUnusable(adapter, f"{folder} cannot be loaded ({str(exc)[:200]}); train it again") from exc
+
+    def _forget(self, slot: str) -> None:
+        """Drop what a failed load left behind."""
+        if self._adapted and slot in self._model.peft_config and len(self._model.peft_config) > 1:
+            self._model.delete_adapter(slot)
+        elif self._adapted or any("lora_" in name for name, _ in self._model.named_parameters()):
+            self._model = self._base.load()
+
+
+def _slot(adapter: str) -> str:
+    # PEFT uses the name as a module's name, in which a dot is not allowed.
+    return adapter.replace(".", "_")
+
+
+class _Run:
+    """One request while it runs."""
+
+    def __init__(self, ids: list[int], prompt: Prompt, stop: threading.Event, on_piece: Callable[[str], Any]) -> None:
+        self._ids = ids
+        self._prompt = prompt
+        self._stop = stop
+        self._on_piece = on_piece
+
+    def complete(self, model: Any, base: BaseModel, adapter: str, deadline_seconds: float) -> Completion:
+        import torch
+        from transformers import StoppingCriteriaList
+
+        end = time.monotonic() + deadline_seconds
+        inputs = torch.tensor([self._ids], device=model.device)  # (1, tokens)
+        try:
+            with torch.inference_mode():
+                written = model.generate(
+                    input_ids=inputs,
+                    attention_mask=torch.ones_like(inputs),
+                    max_new_tokens=self._prompt.max_new_tokens,
+                    do_sample=False,
+                    repetition_penalty=self._prompt.repetition_penalty,
+                    pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
+                    streamer=_streamer(base, self._on_piece),
+                    stopping_criteria=StoppingCriteriaList([_until(lambda: self._stop.is_set() or time.monotonic() > end)]),
+                )
+        except (RuntimeError, ValueError, MemoryError) as exc:
+            raise GenerationError(f"model {base.name} failed ({str(exc)[:200]}); try a shorter question") from exc
+        new = written[0, len(self._ids) :].tolist()
+        return Completion(
+            text=base.without_control_tokens(cast(str, base.tokenizer.decode(new, skip_special_tokens=True))),
+            model=base.name,
+            adapter=adapter,
+            prompt_tokens=len(self._ids),
+            completion_tokens=len(new),
+            finish=self._finish(new, base, late=time.monotonic() > end),
+        )
+
+    def _finish(self, new: list[int], base: BaseModel, *, late: bool) -> Literal["stop", "length", "deadline"]:
+        if new and new[-1] == base.tokenizer.eos_token_id:
+            return "stop"
+        return "deadline" if late else "length"
+
+
+def _streamer(base: BaseModel, on_piece: Callable[[str], Any]) -> Any:
+    from transformers import TextStreamer
+
+    class Pieces(TextStreamer):
+        """Hands on whole words, never a control token or half a character."""
+
+        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+            if text := base.without_control_tokens(text):
+                on_piece(text)
+
+    return Pieces(base.tokenizer, skip_prompt=True, skip_special_tokens=True)  # type: ignore[arg-type]
+
+
+def _until(done: Callable[[], bool]) -> Any:
+    import torch
+    from transformers import StoppingCriteria
+
+    class Until(StoppingCriteria):
+        """Stops every row of the batch at once."""
+
+        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+            return torch.full((input_ids.shape[0],), done(), device=input_ids.device)
+
+    return Until()

@@ -1,0 +1,108 @@
+"""The versions of every adapter: where they lie, and which one answers for a domain."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adapters.training import TrainedAdapter
+from bot.errors import AdapterNotFound, AdapterUnusable, TrainingError
+
+SHIPPED = Path(__file__).parent / "reading"
+NONE = "none"
+PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterVersion:
+    """One version of one adapter."""
+
+    name: str  # the domain's name, or "reading" for the adapter that comes with the product
+    version: str
+    domain: str | None  # None: shipped, serves every domain that has none of its own
+    status: str  # "production" or "candidate"
+    base_model: str
+    created: str
+    folder: Path
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+class AdapterRegistry:
+    """
+    Adapter versions as folders: the shipped one in the package, the installation's own below *folder*.
+
+    `<folder>/<domain>/<version>/` holds the PEFT files and training.json; a version never changes once it is there.
+    """
+
+    def __init__(self, folder: Path, choices: Mapping[str, str], base_model: str) -> None:
+        self._folder = folder
+        self._choices = choices  # per domain the setting `adapter`
+        self._base_model = base_model
+
+    def all(self) -> list[AdapterVersion]:
+        """Every version, oldest first."""
+        found = [_version(SHIPPED, "reading", "1", None)] if (SHIPPED / "training.json").exists() else []
+        for path in self._folder.glob("*/*/training.json"):
+            domain, version = path.parent.parent.name, path.parent.name
+            found.append(_version(path.parent, domain, version, domain))
+        return sorted(found, key=lambda version: (version.created, version.label))
+
+    def get(self, label: str) -> AdapterVersion:
+        """
+        The version called `name@version`.
+
+        Raises: AdapterNotFound; AdapterUnusable if it was made for another base model.
+        """
+        version = next((version for version in self.all() if version.label == label), None)
+        if version is None:
+            raise AdapterNotFound(label)
+        if version.base_model != self._base_model:
+            raise AdapterUnusable(label, f"it was trained for {version.base_model}, this is {self._base_model}")
+        return version
+
+    def current(self, domain: str) -> str:
+        """The label of the adapter that answers for *domain*: its setting, else the shipped one, else "none"."""
+        choice = self._choices.get(domain, PRODUCTION)
+        if choice not in (PRODUCTION, NONE):
+            return choice if "@" in choice else f"{domain}@{choice}"
+        usable = [v for v in self.all() if v.domain is None and v.base_model == self._base_model]
+        return usable[-1].label if choice == PRODUCTION and usable else NONE
+
+    def add(self, trained: TrainedAdapter, domain: str) -> AdapterVersion:
+        """Make a finished training the next version of *domain*'s adapter, as a candidate."""
+        home = self._folder / domain
+        taken = [int(path.name) for path in home.glob("*") if path.name.isdigit()]
+        target = home / str(max(taken, default=0) + 1)
+        part = home / f"{target.name}.{os.getpid()}.part"
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(trained.folder, part)
+            part.rename(target)
+        except OSError as exc:
+            raise TrainingError(f"the trained adapter in {trained.folder} cannot be copied to {target}: {exc}") from exc
+        return _version(target, domain, target.name, domain)
+
+
+def _version(folder: Path, name: str, version: str, domain: str | None) -> AdapterVersion:
+    try:
+        numbers = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        return AdapterVersion(
+            name=name,
+            version=version,
+            domain=domain,
+            status="candidate" if domain else "production",
+            base_model=numbers["base_model"],
+            created=numbers["created"],
+            folder=folder,
+            scores=numbers.get("scores", {}),
+        )
+    except (OSError, ValueError, KeyError) as exc:
+        raise AdapterUnusable(f"{name}@{version}", f"{folder}/training.json is damaged ({exc}); train it again") from exc

@@ -1,0 +1,137 @@
+"""How a prompt becomes the text a user reads: general answers word by word, domain answers sentence by sentence."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from bot import wording
+from bot.grounding import Release
+from bot.messages import Citation, Completion, Passage, Prompt, Reply
+from bot.ports import Generator, OnText
+
+RESULT = "Answer:"
+FLOOR = 0.2  # cosine of question and passage; below it lie questions about other things, see tests/benchmarks
+NONE = "none"  # no adapter, no prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The outcome of one question."""
+
+    text: str
+    abstained: bool = False
+    asked_back: bool = False
+    citations: tuple[Citation, ...] = ()
+    grounding: float = 0.0
+    completion: Completion | None = None  # None: no model was needed
+
+    def complete(self, draft: Reply, watch: "Stopwatch") -> Reply:
+        """*draft* with everything that is known now."""
+        done = self.completion
+        return replace(
+            draft,
+            text=self.text,
+            abstained=self.abstained,
+            decision="ask_back" if self.asked_back else "answer",
+            citations=self.citations,
+            grounding=self.grounding,
+            adapter=done.adapter if done else draft.adapter,
+            prompt_tokens=done.prompt_tokens if done else 0,
+            completion_tokens=done.completion_tokens if done else 0,
+            seconds_to_first_token=watch.first if done else watch.seconds,
+            seconds=watch.seconds,
+        )
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds since it was made, and until the first piece of text."""
+
+    started: float = field(default_factory=time.monotonic)
+    _first: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return round(time.monotonic() - self.started, 3)
+
+    @property
+    def first(self) -> float:
+        """Until the first piece; until now if none came."""
+        return self.seconds if self._first is None else self._first
+
+    def watching(self, on_text: OnText) -> OnText:
+        """*on_text*, timed."""
+
+        async def watched(piece: str) -> None:
+            if self._first is None:
+                self._first = self.seconds
+            await on_text(piece)
+
+        return watched
+
+
+async def write_general(generator: Generator, prompt: Prompt, on_text: OnText, watch: Stopwatch) -> Answer:
+    """An answer from what the base model knows, shown as it comes."""
+    shown = ResultOnly(on_text) if prompt.hidden_reasoning else on_text
+    completion = await generator.generate(prompt, adapter=NONE, on_text=watch.watching(shown))
+    text = completion.text.strip()
+    if isinstance(shown, ResultOnly):
+        text = await shown.finish(text)
+    if completion.finish != "stop":
+        text += wording.cut_off(completion.finish)
+    return Answer(text=text or wording.NOTHING_CAME, completion=completion)
+
+
+async def write_grounded(
+    generator: Generator, prompt: Prompt, draft: Reply, on_text: OnText, watch: Stopwatch
+) -> Answer:
+    """An answer from the prompt's passages; each sentence is shown once it is known to be supported by one of them."""
+    release = Release(question=draft.question, passages=prompt.passages, on_text=on_text)
+    completion = await generator.generate(prompt, adapter=draft.adapter, on_text=watch.watching(release))
+    verdict = await release.verdict()
+    if verdict.refused:
+        answer = unknown(draft.route, prompt.passages, completion)
+        await on_text(answer.text)
+        return answer
+    return Answer(
+        text=verdict.text, citations=verdict.citations, grounding=verdict.grounding, completion=completion
+    )
+
+
+def too_weak(passages: Sequence[Passage]) -> bool:
+    """Whether even the nearest passage is about something else."""
+    return max(passage.dense for passage in passages) < FLOOR
+
+
+def unknown(domain: str, passages: Sequence[Passage], completion: Completion | None = None) -> Answer:
+    """ "I don't know", with the nearest places."""
+    return Answer(text=wording.unknown(domain, passages), abstained=True, completion=completion)
+
+
+class ResultOnly:
+    """An OnText that hides the model's working and shows what follows "Answer:"."""
+
+    def __init__(self, on_text: OnText) -> None:
+        self._on_text = on_text
+        self._hidden = ""
+        self._open = False
+
+    async def __call__(self, piece: str) -> None:
+        """Take the next piece."""
+        if self._open:
+            await self._on_text(piece)
+            return
+        self._hidden += piece
+        _, found, result = self._hidden.rpartition(RESULT)
+        if found and result.strip():
+            self._open = True
+            await self._on_text(result.lstrip())
+
+    async def finish(self, text: str) -> str:
+        """The result within the whole *text*: what follows the marker, else the last line."""
+        if self._open:
+            return text.rpartition(RESULT)[2].strip()
+        result = text.rpartition(RESULT)[2].strip() or text.strip().rpartition("\n")[2]
+        await self._on_text(result)
+        return result

@@ -1,0 +1,108 @@
+"""
+The main path: a question in, an answer with its lineage out.
+
+    understand -> embed -> retrieve -> choose a route -> fill a prompt -> generate -> check -> reply
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from bot import wording
+from bot.answering import NONE, Answer, Stopwatch, too_weak, unknown, write_general, write_grounded
+from bot.conversation import MEMORY, Asked, understand
+from bot.messages import GENERAL, Message, Passage, Prompt, Reply, Retrieval, RouteChoice
+from bot.ports import AdapterChooser, ExchangeStore, Generator, OnText, Retriever, Router, discard
+from bot.prompts import GROUNDED, PromptLibrary, constraints, fit
+from bot.settings import DomainSettings
+
+TOP_K = 3  # passages in a prompt: on a small machine each costs the reader a second
+NOWHERE = RouteChoice(route=GENERAL, probability=0.0, domain_probability=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """Answers one message; as many at once as are asked."""
+
+    domains: Mapping[str, DomainSettings]
+    retriever: Retriever
+    router: Router
+    prompts: PromptLibrary
+    adapters: AdapterChooser
+    generator: Generator
+    exchanges: ExchangeStore
+
+    async def reply_to(self, message: Message, on_text: OnText = discard) -> Reply:
+        """
+        The reply to *message*; what may be shown of it goes to *on_text* as it comes.
+
+        Raises: PointsmanError if a part is out of order; what was known by then is in the store.
+        """
+        watch = Stopwatch()
+        past = await self.exchanges.thread(message.thread, last=MEMORY)
+        asked = understand(message, past, tuple(self.domains))
+        choice, passages = await self._route(message, asked)
+        answer = self._without_model(asked, choice, passages)
+        prompt = None if answer else self._prompt(asked, choice, passages)
+        reply = self._draft(asked, choice, passages, prompt)
+        await self.exchanges.begin(message, reply)
+        if prompt:
+            answer = await self._write(reply, prompt, on_text, watch)
+        else:
+            await on_text(answer.text)
+        reply = answer.complete(reply, watch)
+        await self.exchanges.complete(reply)
+        return reply
+
+    async def _route(self, message: Message, asked: Asked) -> tuple[RouteChoice, Sequence[Passage]]:
+        """Where the question goes, and the passages that the route has for it."""
+        if asked.objection:
+            return NOWHERE, ()
+        query = await self.retriever.embed(asked.standalone)
+        if message.passages is not None:
+            route = asked.route or self.router.nearest_domain(query)
+            return self.router.choose(query, {}, explicit=route), await self.retriever.compare(query, message.passages)
+        found = await self.retriever.retrieve(query, labels=message.labels, top_k=TOP_K)
+        choice = self.router.choose(query, found, explicit=asked.route)
+        return choice, found.get(choice.route, Retrieval()).passages
+
+    def _without_model(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Answer | None:
+        """What to say where no model is needed: an objection, a question back, or that the documents hold nothing."""
+        if asked.objection:
+            return Answer(text=asked.objection, abstained=True)
+        if choice.decision == "ask_back" and asked.may_ask_back:
+            return Answer(text=wording.ask_back(choice, self.domains), asked_back=True)
+        if choice.route != GENERAL and not passages:
+            return Answer(text=wording.no_documents(choice.route), abstained=True)
+        if choice.route != GENERAL and too_weak(passages):
+            return unknown(choice.route, passages)
+        return None
+
+    def _prompt(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Prompt:
+        """The template that fits the route and the task, filled within the model's limit."""
+        values = {"question": asked.text, "history": asked.history}
+        if choice.route == GENERAL:
+            return fit(self.prompts.for_kind(choice.task), tokens=self.generator, **values)
+        own = constraints(self.domains.get(choice.route))
+        return fit(self.prompts.get(GROUNDED), tokens=self.generator, passages=passages, constraints=own, **values)
+
+    def _draft(
+        self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage], prompt: Prompt | None
+    ) -> Reply:
+        """The reply as far as it is known before the first character."""
+        return Reply(
+            id=uuid4().hex,
+            route=choice.route,
+            probability=choice.probability,
+            domain_probability=choice.domain_probability,
+            adapter=self.adapters.current(choice.route) if prompt and choice.route != GENERAL else NONE,
+            prompt=prompt.label if prompt else NONE,
+            model=self.generator.model,
+            question=asked.standalone,
+            passages=tuple(prompt.passages if prompt else passages),
+        )
+
+    async def _write(self, reply: Reply, prompt: Prompt, on_text: OnText, watch: Stopwatch) -> Answer:
+        if reply.route == GENERAL:
+            return await write_general(self.generator, prompt, on_text, watch)
+        return await write_grounded(self.generator, prompt, reply, on_text, watch)

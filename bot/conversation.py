@@ -1,0 +1,86 @@
+"""Thread memory: a follow-up becomes a standalone question, and an answer to "which one?" becomes the first question again."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot import admission
+from bot.messages import GENERAL, Exchange, Message, Turn
+
+MEMORY = 6  # exchanges of a thread that are read
+
+# A question that leans on the one before: it opens with a link, or is short and says "it" where a thing should be named.
+_LINK = re.compile(r"^(and|or|but|so|then|also|what about|how about|what if|why not|why|how so|which one|really)\b", re.I)
+_POINTS_BACK = re.compile(r"\b(it|its|they|them|their|theirs|this|that|those|these|he|she|his|her|there|one|ones|same)\b", re.I)
+_PREFIX = re.compile(r"^\s*/?(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:\s+(?P<text>\S.*)$", re.S)
+SHORT = 8  # words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a message means within its thread."""
+
+    text: str  # the question as it is put to the model
+    standalone: str  # the question as it is routed and retrieved for
+    route: str | None = None  # chosen explicitly
+    objection: str | None = None  # the reason why it cannot be answered
+    history: tuple[Turn, ...] = ()  # question and answer by turns, oldest first
+    may_ask_back: bool = True  # a thread is asked back at most once
+
+
+def understand(message: Message, past: Sequence[Exchange], routes: Sequence[str]) -> Asked:
+    """
+    What *message* asks, given the thread's *past*, oldest first.
+
+    An explicit route is the message's own (flag, channel), else a prefix such as "billing: ...", else the answer to a
+    question we asked back.
+    """
+    text, route = _without_prefix(admission.clean(message.text), routes)
+    if objection := admission.objection(text):
+        return Asked(text=text, standalone=text, objection=objection)
+    may_ask_back = not any(exchange.reply.decision == "ask_back" for exchange in past)
+    if past and past[-1].reply.decision == "ask_back" and (picked := _picked(text, routes)):
+        first = past[-1].reply.question or past[-1].message.text
+        return Asked(text=first, standalone=first, route=picked, may_ask_back=False)
+    history = _history(past)
+    standalone = text
+    if past and leans_on_the_last(text):
+        standalone = f"{past[-1].reply.question or past[-1].message.text} {text}"
+    return Asked(
+        text=text,
+        standalone=standalone,
+        route=message.route or route,
+        history=history,
+        may_ask_back=may_ask_back,
+    )
+
+
+def leans_on_the_last(text: str) -> bool:
+    """Whether *text* cannot be understood without the question before it."""
+    words = text.split()
+    return len(words) <= 2 * SHORT and bool(
+        _LINK.match(text) or (len(words) <= SHORT and _POINTS_BACK.search(text)) or len(words) <= 2
+    )
+
+
+def _without_prefix(text: str, routes: Sequence[str]) -> tuple[str, str | None]:
+    match = _PREFIX.match(text)
+    if match and match["route"] in (*routes, GENERAL):
+        return match["text"].strip(), match["route"]
+    return text, None
+
+
+def _picked(text: str, routes: Sequence[str]) -> str | None:
+    """The one route that a short answer names."""
+    words = re.findall(r"[a-z0-9_-]+", text.casefold())
+    named = [route for route in (*routes, GENERAL) if route in words]
+    return named[0] if len(named) == 1 and len(words) <= SHORT else None
+
+
+def _history(past: Sequence[Exchange]) -> tuple[Turn, ...]:
+    turns: list[Turn] = []
+    for exchange in past:
+        if exchange.reply.decision == "answer" and exchange.reply.text:
+            turns.append(Turn(role="user", content=exchange.message.text))
+            turns.append(Turn(role="assistant", content=exchange.reply.text))
+    return tuple(turns)

@@ -1,0 +1,245 @@
+"""
+Where a question goes: a domain, general, or back to the asker.
+
+An explicit choice always wins. Else each domain has its own classifier in two steps: a logistic regression over the query
+embedding, whose held-out score joins retrieval evidence and likeness to known questions in a second logistic regression.
+The second one is fitted on predictions that the first made for questions it had not seen (stacking, Wolpert 1992), so its
+probability is a calibrated one. Exactly one route is right, so the domains' odds are put together as
+P(d) = odds(d) / (1 + sum of all odds), and what is left over is the general route.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.errors import RetrievalError
+from bot.messages import GENERAL, Query, Retrieval, RouteChoice
+
+Array = NDArray[np.float64]
+
+ASK_BACK_BELOW = 0.6  # less sure than this of the best of several routes: ask
+NEIGHBOURS = 3  # likeness is the mean cosine of this many nearest known questions
+FOLDS = 5
+EXAMPLE_WEIGHT = 4.0  # a person wrote it; the rest was made from headings or comes with the product
+COMPANY = "company:"  # kinds of general questions that are some other company's domain
+RESEMBLES = 0.3  # a company of which more than this share looks like the domain's own questions is no counter-example
+EMBEDDING_C, EVIDENCE_C = 1.0, 0.5  # inverse strengths of regularisation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownQuestion:
+    """A question whose route is known, with what the routes' indexes say to it."""
+
+    query: Query
+    route: str
+    kind: str  # of general questions: their kind; "example" for those a person gave
+    evidence: Mapping[str, tuple[float, ...]]  # per domain
+
+    @property
+    def weight(self) -> float:
+        """How much it counts in fitting."""
+        return EXAMPLE_WEIGHT if self.kind == "example" else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainClassifier:
+    """The chance that a question belongs to one domain."""
+
+    embedding: Array  # (384 + 1,) coefficients and intercept of the first step
+    mean: Array  # (features,) of the second step's features
+    scale: Array
+    evidence: Array  # (features + 1,) coefficients and intercept of the second step
+    own: NDArray[np.float32]  # (n, 384) known questions of this domain
+    other: NDArray[np.float32]  # (m, 384) known questions of every other route
+
+    def log_odds(self, vectors: NDArray[np.float32], evidence: Array) -> Array:
+        """Returns: (n,) log odds for (n, 384) *vectors* and (n, evidence) *evidence*."""
+        first = vectors @ self.embedding[:-1] + self.embedding[-1]
+        features = np.column_stack([evidence, _likeness(vectors, self.own), _likeness(vectors, self.other), first])
+        return np.asarray(((features - self.mean) / self.scale) @ self.evidence[:-1] + self.evidence[-1])
+
+
+class LearnedRouter:
+    """Routes by classifiers fitted from the domains' own text and from known questions."""
+
+    def __init__(self, classifiers: Mapping[str, DomainClassifier], tasks: "TaskChooser | None" = None) -> None:
+        self._classifiers = classifiers
+        self._tasks = tasks
+
+    def choose(self, query: Query, found: Mapping[str, Retrieval], *, explicit: str | None) -> RouteChoice:
+        """
+        The route for *query*; *found* holds the domains that the asker may read.
+
+        An explicit choice is right by definition, so its probability is 1.
+        """
+        odds = {d: self._odds(d, query, found[d]) for d in found if d in self._classifiers}
+        whole = 1.0 + sum(odds.values())
+        chances = {GENERAL: 1.0 / whole, **{domain: value / whole for domain, value in odds.items()}}
+        if explicit is not None:
+            return RouteChoice(
+                route=explicit, probability=1.0, domain_probability=float(explicit != GENERAL), task=self._task(query)
+            )
+        best, *others = sorted(chances, key=lambda route: chances[route], reverse=True)
+        unsure = bool(others) and chances[best] < ASK_BACK_BELOW
+        return RouteChoice(
+            route=best,
+            probability=chances.get(best, 0.0),
+            domain_probability=1.0 - chances[GENERAL],
+            decision="ask_back" if unsure else "answer",
+            runner_up=others[0] if others else None,
+            task=self._task(query),
+        )
+
+    def nearest_domain(self, query: Query) -> str | None:
+        """The domain that *query* is most like by its words alone, general left aside; None where there is none."""
+        scores = {d: float(query.vector @ c.embedding[:-1] + c.embedding[-1]) for d, c in self._classifiers.items()}
+        return max(scores, key=lambda domain: scores[domain], default=None)
+
+    def _task(self, query: Query) -> str | None:
+        return self._tasks.choose(query) if self._tasks else None
+
+    def _odds(self, domain: str, query: Query, found: Retrieval) -> float:
+        evidence = np.array([found.evidence or (0.0,) * self._width(domain)])
+        log_odds = self._classifiers[domain].log_odds(query.vector[None, :], evidence)[0]
+        return float(np.exp(np.clip(log_odds, -20, 20)))
+
+    def _width(self, domain: str) -> int:
+        return len(self._classifiers[domain].mean) - 3
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChooser:
+    """The kind of general question that most of the nearest known ones are of."""
+
+    vectors: NDArray[np.float32]  # (n, 384)
+    kinds: Sequence[str]
+
+    def choose(self, query: Query, neighbours: int = 7) -> str:
+        """Returns: one of the kinds in bot/examples/general.jsonl."""
+        cosines = self.vectors @ query.vector
+        votes: dict[str, float] = {}
+        for i in np.argsort(-cosines)[:neighbours]:
+            votes[self.kinds[i]] = votes.get(self.kinds[i], 0.0) + float(cosines[i])
+        return max(votes, key=lambda kind: votes[kind])
+
+
+def fit(domain: str, known: Sequence[KnownQuestion], *, seed: int = 0) -> DomainClassifier:
+    """
+    The classifier of *domain* from questions of every route.
+
+    Raises: RetrievalError if there is nothing to tell apart.
+    """
+    known = [question for question in known if not _resembling(domain, known).get(question.kind, False)]
+    right = np.array([question.route == domain for question in known])
+    if right.all() or not right.any():
+        raise RetrievalError(f"domain {domain!r} has neither documents nor examples; run `pointsman ingest`")
+    vectors = np.stack([question.query.vector for question in known])
+    weights = _balanced(right, np.array([question.weight for question in known]))
+    evidence = np.array([question.evidence[domain] for question in known], dtype=np.float64)
+    first = _held_out_scores(vectors, right, weights, seed)
+    features = np.column_stack([evidence, _known_likeness(vectors, right), first])
+    mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    return DomainClassifier(
+        embedding=_logistic(vectors.astype(np.float64), right, weights, EMBEDDING_C),
+        mean=mean,
+        scale=scale,
+        evidence=_logistic((features - mean) / scale, right, weights, EVIDENCE_C),
+        own=vectors[right],
+        other=vectors[~right],
+    )
+
+
+def _resembling(domain: str, known: Sequence[KnownQuestion]) -> dict[str, bool]:
+    """
+    Per company in the general set, whether its questions look like *domain*'s own: for a bank, those of another bank do.
+    """
+    own = [q.evidence[domain][0] for q in known if q.route == domain and q.kind != "example"]
+    if not own:
+        return {}
+    usual = float(np.quantile(own, 0.25))
+    kinds: dict[str, list[bool]] = {}
+    for question in known:
+        if question.kind.startswith(COMPANY):
+            kinds.setdefault(question.kind, []).append(question.evidence[domain][0] > usual)
+    return {kind: float(np.mean(alike)) > RESEMBLES for kind, alike in kinds.items()}
+
+
+def _balanced(right: NDArray[np.bool_], weights: Array) -> Array:
+    """*weights* scaled so that both sides count alike: without knowing better, either is as likely."""
+    found = weights.astype(np.float64)
+    for side in (right, ~right):
+        found[side] *= len(right) / 2 / found[side].sum()
+    return found
+
+
+def _held_out_scores(vectors: NDArray[np.float32], right: NDArray[np.bool_], weights: Array, seed: int) -> Array:
+    """The first step's log odds for each question from a fit without it."""
+    folds = np.random.default_rng(seed).permutation(len(right)) % FOLDS
+    scores = np.zeros(len(right))
+    for fold in range(FOLDS):
+        rest = folds != fold
+        if right[rest].any() and not right[rest].all():
+            fitted = _logistic(vectors[rest].astype(np.float64), right[rest], weights[rest], EMBEDDING_C)
+            scores[~rest] = vectors[~rest] @ fitted[:-1] + fitted[-1]
+    return scores
+
+
+def _logistic(features: Array, right: NDArray[np.bool_], weights: Array, c: float) -> Array:
+    """Returns: coefficients and, last, the intercept."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=c, max_iter=1000).fit(features, right, sample_weight=weights)
+    return np.append(fitted.coef_[0], fitted.intercept_[0])
+
+
+def _likeness(vectors: NDArray[np.float32], known: NDArray[np.float32]) -> Array:
+    """Returns: (n,) mean cosine of the nearest known questions, 0 where none is known."""
+    if not len(known):
+        return np.zeros(len(vectors))
+    cosines = np.sort(vectors @ known.T, axis=1)[:, -NEIGHBOURS:]
+    return np.asarray(cosines.mean(axis=1), dtype=np.float64)
+
+
+def _known_likeness(vectors: NDArray[np.float32], right: NDArray[np.bool_]) -> Array:
+    """Returns: (n, 2) likeness to both sides' questions, each question without itself."""
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -2.0)
+    sides = []
+    for side in (right, ~right):
+        nearest = np.sort(cosines[:, side], axis=1)[:, -NEIGHBOURS:]
+        sides.append(np.where(nearest > -1.5, nearest, 0.0).mean(axis=1))
+    return np.column_stack(sides).astype(np.float64)
+
+
+def save(classifiers: Mapping[str, DomainClassifier], path: Path) -> None:
+    """Write all classifiers to one .npz file, atomically."""
+    arrays = {f"{domain}/{name}": value for domain, c in classifiers.items() for name, value in _arrays(c).items()}
+    part = path.with_suffix(".part.npz")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(part, domains=np.array(json.dumps(list(classifiers))), **arrays)  # type: ignore[arg-type]
+    part.replace(path)
+
+
+def load(path: Path) -> dict[str, DomainClassifier]:
+    """
+    The classifiers in *path*; none where the file is absent.
+
+    Raises: RetrievalError if it is damaged.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = list(DomainClassifier.__slots__)
+            domains = json.loads(str(arrays["domains"]))
+            return {d: DomainClassifier(**{name: arrays[f"{d}/{name}"] for name in names}) for d in domains}
+    except (OSError, ValueError, KeyError) as exc:
+        raise RetrievalError(f"the router in {path} is damaged ({exc}); delete the file and run `pointsman ingest`") from exc
+
+
+def _arrays(classifier: DomainClassifier) -> dict[str, NDArray[np.float64] | NDArray[np.float32]]:
+    return {name: getattr(classifier, name) for name in DomainClassifier.__slots__}

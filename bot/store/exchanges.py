@@ -1,0 +1,66 @@
+"""Exchanges: every question with its reply."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, select, update
+
+from bot.errors import StoreError
+from bot.messages import Exchange, Message, Reply
+from bot.store.database import Database
+from bot.store.models import ExchangeRow
+from bot.store.records import exchange, message_columns, reply_columns
+
+
+@dataclass(frozen=True, slots=True)
+class SqlExchangeStore:
+    """An ExchangeStore in a SQL database."""
+
+    database: Database
+
+    async def begin(self, message: Message, reply: Reply) -> None:
+        """
+        Store what is known before the first character is shown.
+
+        Raises: StoreError if the reply was begun before.
+        """
+        row = ExchangeRow(reply=reply.id, complete=False, **message_columns(message), **reply_columns(reply))
+        async with self.database.writing() as session:
+            if await session.scalar(select(ExchangeRow.id).where(ExchangeRow.reply == reply.id)):
+                raise StoreError(f"reply {reply.id!r} was begun before; give each reply its own id")
+            session.add(row)
+
+    async def complete(self, reply: Reply) -> None:
+        """
+        Fill in the finished reply.
+
+        Raises: StoreError if it was never begun.
+        """
+        change = update(ExchangeRow).where(ExchangeRow.reply == reply.id)
+        async with self.database.writing() as session:
+            changed = await session.execute(change.values(complete=True, **reply_columns(reply)))
+            if not cast("CursorResult[Any]", changed).rowcount:
+                raise StoreError(f"reply {reply.id!r} is not known; begin it before it is completed")
+
+    async def thread(self, thread: str, *, last: int) -> Sequence[Exchange]:
+        """Returns: the *last* complete exchanges of a thread, oldest first; the empty thread has none."""
+        if not thread:
+            return ()
+        rows = select(ExchangeRow).where(ExchangeRow.thread == thread, ExchangeRow.complete)
+        async with self.database.reading() as session:
+            latest = await session.scalars(rows.order_by(ExchangeRow.id.desc()).limit(last))
+            return tuple(reversed([exchange(row) for row in latest]))
+
+    async def find(self, reply: str) -> Exchange | None:
+        """Returns: the exchange of a reply id, complete or not."""
+        async with self.database.reading() as session:
+            row = await session.scalar(select(ExchangeRow).where(ExchangeRow.reply == reply))
+            return None if row is None else exchange(row)
+
+    async def delete_older_than(self, moment: datetime) -> int:
+        """Returns: how many exchanges were asked before *moment* and are now gone, with their feedback."""
+        async with self.database.writing() as session:
+            gone = await session.execute(delete(ExchangeRow).where(ExchangeRow.at < moment))
+            return cast("CursorResult[Any]", gone).rowcount

@@ -1,0 +1,164 @@
+"""The tables. Portable SQL only: what runs on SQLite here runs on PostgreSQL later."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+def storable(text: str) -> str:
+    """*text* without what databases refuse: lone surrogates (no UTF-8) and NUL (not in PostgreSQL)."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+class StorableText(TypeDecorator[str]):
+    """Text of users and models, which may hold anything."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in and out, also on SQLite, which drops the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return None if value is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Maps Python types to columns, and names every constraint so that a migration can change it."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: StorableText(),
+        datetime: UtcDateTime(),
+        Any: JSON(none_as_null=True),
+    }
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class ExchangeRow(Base):
+    """A question and its reply: the lineage that feedback points at."""
+
+    __tablename__ = "exchanges"
+    __table_args__ = (Index(None, "thread", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    reply: Mapped[str] = mapped_column(unique=True)
+    complete: Mapped[bool]
+
+    message: Mapped[str]  # the platform's event id
+    asked: Mapped[str]  # as the user wrote it
+    user: Mapped[str]
+    platform: Mapped[str]
+    thread: Mapped[str]
+    chosen_route: Mapped[str | None]
+    labels: Mapped[Any | None]  # list of str; null: the asker reads everything
+    private: Mapped[bool]
+    at: Mapped[datetime] = mapped_column(index=True)
+
+    text: Mapped[str]  # what the user reads
+    route: Mapped[str]
+    probability: Mapped[float]
+    domain_probability: Mapped[float]
+    decision: Mapped[str]
+    abstained: Mapped[bool]
+    citations: Mapped[Any]  # list of dict, see messages.Citation
+    adapter: Mapped[str]
+    prompt: Mapped[str]
+    model: Mapped[str]
+    grounding: Mapped[float]
+    prompt_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    seconds_to_first_token: Mapped[float]
+    seconds: Mapped[float]
+    question: Mapped[str]  # the standalone question
+    passages: Mapped[Any]  # list of dict, see messages.Passage
+
+
+class VoteRow(Base):
+    """A user's vote on a reply; it goes when its exchange goes."""
+
+    __tablename__ = "votes"
+    __table_args__ = (UniqueConstraint("reply", "user"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    reply: Mapped[str] = mapped_column(ForeignKey("exchanges.reply", ondelete="CASCADE"))
+    user: Mapped[str]
+    platform: Mapped[str]
+    rating: Mapped[int]  # 1, -1, or 0: taken back
+    reason: Mapped[str | None]
+    correction: Mapped[str | None]
+    wrong_route: Mapped[str | None]
+    at: Mapped[datetime]
+
+
+class ExampleRow(Base):
+    """An example question for the router."""
+
+    __tablename__ = "examples"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(unique=True)
+    route: Mapped[str]
+
+
+class InboxRow(Base):
+    """An accepted event; its content is forgotten once it is answered, its id is kept against duplicates."""
+
+    __tablename__ = "inbox"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    event: Mapped[str] = mapped_column(unique=True)
+    message: Mapped[Any | None]  # dict, see messages.Message
+    done: Mapped[bool] = mapped_column(index=True)
+
+
+class JobRow(Base):
+    """Work for the process that owns the index."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    payload: Mapped[Any]
+    state: Mapped[str] = mapped_column(index=True)  # waiting, running, done or failed
+    done: Mapped[int]
+    total: Mapped[int]
+    doing: Mapped[str]
+    result: Mapped[Any | None]
+    error: Mapped[str | None]
+
+
+class AuditRow(Base):
+    """Who changed what; rows are only ever added."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    who: Mapped[str]
+    what: Mapped[str]
+    before: Mapped[Any | None]
+    after: Mapped[Any | None]
+    at: Mapped[datetime]

@@ -1,0 +1,53 @@
+"""What the bot says in its own words: plain, short, and with what to do next."""
+
+from collections.abc import Mapping, Sequence
+
+from bot.messages import GENERAL, Passage, RouteChoice
+from bot.settings import DomainSettings
+
+EMPTY = "I got no question. Type one, for example: How do I get started?"
+APOLOGY = "Sorry, something went wrong on my side and I could not answer. Please ask again in a moment."
+NOTHING_CAME = "I have no answer to that. Try asking in other words."
+GENERAL_NOTICE = "general knowledge, not from your documents"
+
+
+def too_long(characters: int, limit: int) -> str:
+    """For a message that is a document rather than a question."""
+    return (
+        f"Your message has {characters:,} characters and I read at most {limit:,}. "
+        "Please send the question and the part it is about; whole documents go in with `pointsman ingest`."
+    )
+
+
+def not_served(language: str) -> str:
+    """For a question in a language that the embedded models do not understand well enough."""
+    known = "" if language == "other" else f" (this looks like {language!r})"
+    return f"I can only work in English so far{known}. Please ask me again in English."
+
+
+def ask_back(choice: RouteChoice, domains: Mapping[str, DomainSettings]) -> str:
+    """One short question where two routes are too close to call."""
+    close = [route for route in (choice.route, choice.runner_up) if route and route != GENERAL]
+    named = " or ".join(f"{route} ({domains[route].description})" for route in close)
+    if len(close) == 1:
+        return f"Is this about {named}, or a general question? Please answer “{close[0]}” or “general”."
+    return f"Is this about {named}? Please answer “{close[0]}”, “{close[1]}” or “general”."
+
+
+def unknown(domain: str, nearest: Sequence[Passage]) -> str:
+    """Where the domain is sure and the passages do not hold the answer."""
+    if not nearest:
+        return f"I don't know: the documents of {domain} say nothing about this."
+    places = list(dict.fromkeys(passage.heading or passage.title or passage.document for passage in nearest))[:3]
+    listed = "\n".join(f"- {place}" for place in places)
+    return f"I don't know: I found no answer in the documents of {domain}. The nearest places are:\n{listed}"
+
+
+def no_documents(domain: str) -> str:
+    """Where a domain has no index yet, or nothing in it that the asker may read."""
+    return f"I have no documents for {domain} that you may read yet. An admin adds them with `pointsman ingest --domain {domain}`."
+
+
+def cut_off(why: str) -> str:
+    """Behind an answer that was ended before it was finished."""
+    return " … (I ran out of time here.)" if why == "deadline" else " …"

@@ -1,0 +1,93 @@
+"""Documents to chunks: along the headings, no longer than the encoder reads, headings kept in front."""
+
+from collections.abc import Callable, Iterator
+
+import semchunk
+from markdown_it import MarkdownIt
+
+from bot.messages import Chunk, Document
+
+MAX_TOKENS = 250  # all-MiniLM-L6-v2 silently cuts what lies beyond 256, two of which frame the text
+MAX_HEADING_TOKENS = 60
+MIN_TOKENS = 60  # shorter neighbouring sections of one parent share a chunk
+
+CountTokens = Callable[[str], int]
+
+
+def split(document: Document, count_tokens: CountTokens) -> list[Chunk]:
+    """The chunks of *document*, in order; none is longer than MAX_TOKENS."""
+    found: list[Chunk] = []
+    for heading, body in _joined(list(_sections(document)), count_tokens):
+        heading = _shortened(heading, count_tokens)
+        room = MAX_TOKENS - count_tokens(heading) - 1
+        for piece in semchunk.chunkerify(count_tokens, room, memoize=False)(body):
+            found.append(
+                Chunk(
+                    document=document.id,
+                    index=len(found),
+                    text=f"{heading}\n{piece}",
+                    heading=heading,
+                    title=document.title,
+                    url=document.url,
+                )
+            )
+    return found
+
+
+def _sections(document: Document) -> Iterator[tuple[str, str]]:
+    """(headings from the title down, body) per section that has a body."""
+    lines = document.text.split("\n")
+    path: list[tuple[int, str]] = []
+    begin = 0
+    tokens = MarkdownIt("commonmark").parse(document.text)
+    for number, token in enumerate(tokens):
+        if token.type == "heading_open" and token.map and token.level == 0:
+            yield from _section(document, path, lines[begin : token.map[0]])
+            level = int(token.tag[1])
+            path = [*(p for p in path if p[0] < level), (level, _plain(tokens[number + 1].content))]
+            begin = token.map[1]
+    yield from _section(document, path, lines[begin:])
+
+
+def _section(document: Document, path: list[tuple[int, str]], lines: list[str]) -> Iterator[tuple[str, str]]:
+    body = "\n".join(lines).strip()
+    if body:
+        headings = [heading for _, heading in path if heading]
+        if not headings or headings[0].casefold() != document.title.casefold():
+            headings.insert(0, document.title)
+        yield " > ".join(h for h in headings if h), body
+
+
+def _joined(sections: list[tuple[str, str]], count_tokens: CountTokens) -> Iterator[tuple[str, str]]:
+    """Sections, the very short ones joined with their next sibling under the parent's heading."""
+    waiting: tuple[str, str] | None = None
+    for heading, body in sections:
+        if waiting and _parent(waiting[0]) == _parent(heading) and count_tokens(waiting[1] + body) < MIN_TOKENS:
+            waiting = (_parent(heading), f"{_named(*waiting)}\n\n{_named(heading, body)}")
+            continue
+        if waiting:
+            yield waiting
+        waiting = (heading, body)
+    if waiting:
+        yield waiting
+
+
+def _parent(heading: str) -> str:
+    return heading.rpartition(" > ")[0]
+
+
+def _named(heading: str, body: str) -> str:
+    return f"{heading.rpartition(' > ')[2]}\n{body}"
+
+
+def _shortened(heading: str, count_tokens: CountTokens) -> str:
+    """The headings without the outermost ones where all of them would leave too little room."""
+    while count_tokens(heading) > MAX_HEADING_TOKENS and " > " in heading:
+        heading = heading.partition(" > ")[2]
+    while count_tokens(heading) > MAX_HEADING_TOKENS:
+        heading = heading[: len(heading) * 3 // 4]
+    return heading
+
+
+def _plain(heading: str) -> str:
+    return heading.replace("`", "").replace("*", "").strip(" #¶")

@@ -1,0 +1,169 @@
+"""Files, folders and JSONL rows to documents in Markdown."""
+
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import InputError
+from bot.messages import Document
+
+if TYPE_CHECKING:
+    from markitdown import MarkItDown
+
+PLAIN = {".md", ".markdown", ".txt"}
+CONVERTED = {".html", ".htm", ".pdf", ".docx"}
+ROWS = {".jsonl"}
+KINDS = ", ".join(sorted(PLAIN | CONVERTED | ROWS))
+
+# Menus and scripts are on every page and answer nothing.
+_NOT_CONTENT = "script, style, nav, footer, noscript, [role=navigation], .sphinxsidebar, .headerlink, .navheader, .navfooter"
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a document will be read from; its id is known before it is read."""
+
+    id: str
+    path: Path
+    row: dict[str, Any] | None = None  # a JSONL row, already parsed
+
+    def read(self) -> Document:
+        """
+        The document as Markdown.
+
+        Raises: InputError with the reason, if the file is broken, empty or unreadable.
+        """
+        document = _from_row(self.id, self.row) if self.row is not None else _from_file(self.id, self.path)
+        if not document.text.strip():
+            raise InputError("it holds no text (a scan needs text recognition first)")
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A source that failed before it had an id of its own."""
+
+    id: str
+    reason: str
+
+
+def find_sources(paths: Sequence[Path]) -> Iterator[Source | Unreadable]:
+    """
+    Every document below *paths*, in a stable order; other kinds of file are passed over.
+
+    Raises: InputError for a path that does not exist, or a single file of a kind we do not read.
+    """
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path)):
+                if file.suffix.lower() in PLAIN | CONVERTED | ROWS:
+                    yield from _of_file(file, file.relative_to(path).as_posix())
+        elif not path.exists():
+            raise InputError(f"{path} does not exist")
+        elif path.suffix.lower() not in PLAIN | CONVERTED | ROWS:
+            raise InputError(f"{path}: files of this kind are not read; these are: {KINDS}")
+        else:
+            yield from _of_file(path, path.name)
+
+
+def _hidden(file: Path, top: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(top).parts)
+
+
+def _of_file(file: Path, name: str) -> Iterator[Source | Unreadable]:
+    if file.suffix.lower() not in ROWS:
+        yield Source(name, file)
+        return
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        yield Unreadable(name, f"cannot be read: {exc}")
+        return
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _of_line(line, file, f"{name}, line {number}")
+
+
+def _of_line(line: str, file: Path, where: str) -> Source | Unreadable:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        return Unreadable(where, f"not JSON: {exc}")
+    key = row.get("id", row.get("_id")) if isinstance(row, dict) else None
+    if not isinstance(key, str | int) or key == "" or not isinstance(row.get("text"), str):
+        return Unreadable(where, 'a row is {"id" or "_id", "title", "text", "url"?}')
+    return Source(str(key), file, row)
+
+
+def _from_row(key: str, row: dict[str, Any]) -> Document:
+    title, url = row.get("title"), row.get("url")
+    return Document(
+        id=key,
+        title=_clean(title) if isinstance(title, str) else "",
+        text=_clean(row["text"]),
+        url=url if isinstance(url, str) and url.startswith(("http://", "https://")) else None,
+    )
+
+
+def _from_file(key: str, path: Path) -> Document:
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise InputError(f"cannot be read: {exc.strerror}") from exc
+    suffix = path.suffix.lower()
+    text, title = _convert(data, suffix) if suffix in CONVERTED else (_decode(data), None)
+    return Document(id=key, title=_clean(title or "") or path.stem, text=_clean(text))
+
+
+def _decode(data: bytes) -> str:
+    if b"\0" in data:
+        raise InputError("it is a binary file under a text file's name")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # The usual encoding of old Western files; it can decode anything.
+        return data.decode("cp1252", errors="replace")
+
+
+def _convert(data: bytes, suffix: str) -> tuple[str, str | None]:
+    if suffix in (".html", ".htm"):
+        data = _content_of(data)
+    try:
+        result = _converter().convert_stream(io.BytesIO(data), file_extension=suffix.replace("htm", "html", suffix == ".htm"))
+    # Broken files raise whatever the parsers below markitdown happen to raise.
+    except Exception as exc:
+        raise InputError(f"it is broken or protected ({str(exc).splitlines()[0][:200] or type(exc).__name__})") from exc
+    return result.markdown, result.title
+
+
+@lru_cache(maxsize=1)
+def _converter() -> "MarkItDown":
+    """A converter without its plain-text fallback, which would index a broken PDF as text."""
+    from markitdown import MarkItDown
+    from markitdown.converters import DocxConverter, HtmlConverter, PdfConverter
+
+    converter = MarkItDown(enable_builtins=False, enable_plugins=False)
+    for one in (HtmlConverter(), PdfConverter(), DocxConverter()):
+        converter.register_converter(one)
+    return converter
+
+
+def _content_of(html: bytes) -> bytes:
+    from bs4 import BeautifulSoup
+
+    page = BeautifulSoup(html, "html.parser")
+    for element in page.select(_NOT_CONTENT):
+        element.decompose()
+    return str(page).encode()
+
+
+def _clean(text: str) -> str:
+    """Without control characters and lone surrogates, which neither index nor model can use."""
+    kept = "".join(c for c in text.replace("\r\n", "\n") if c in "\n\t" or (c.isprintable() and not "\ud800" <= c <= "\udfff"))
+    return _BLANK_LINES.sub("\n\n", kept).strip()

@@ -1,0 +1,178 @@
+"""Hybrid retrieval: dense search in Chroma and BM25, fused, over the collections that the reader may read."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from bot.messages import Chunk, Passage, Query, Retrieval
+from bot.ports import Encoder
+from knowledge import evidence
+from knowledge.chroma import ChromaCollection, ChromaIndex, Place
+from knowledge.fusion import DEFAULT_WEIGHT, fuse
+from knowledge.lexical import WordIndex, tokens
+
+POOL = 50  # candidates per side that are fused
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One collection, opened for search."""
+
+    collection: ChromaCollection
+    words: WordIndex
+    weight: float
+
+    @cached_property
+    def chunks(self) -> dict[Place, Chunk]:
+        """The chunks by document and position."""
+        return {_place(chunk): chunk for chunk in self.words.chunks}
+
+    def search(self, queries: Sequence[Query], *, top_k: int, without: Sequence[Place | None]) -> list[Retrieval]:
+        """Per query its best passages and evidence, as if the chunk in *without* were not there."""
+        if not queries:
+            return []
+        near = self.collection.nearest(np.stack([query.vector for query in queries]), POOL)
+        asked = tokens([query.text for query in queries])
+        return [self._one(*row, top_k) for row in zip(asked, near, without, strict=True)]
+
+    def _one(
+        self, words: list[str], found: list[tuple[Place, float]], without: Place | None, top_k: int
+    ) -> Retrieval:
+        near = [(self.chunks[place], cosine) for place, cosine in found if place != without]
+        if not near:
+            return Retrieval(evidence=evidence.NOTHING)
+        cosines = {_place(chunk): cosine for chunk, cosine in near}
+        floor = near[-1][1]
+        scores = self.words.scores(words)
+        worded = [
+            (chunk, float(scores[i]), cosines.get(_place(chunk), floor))
+            for i in np.argsort(-scores, kind="stable")[: POOL + 1]
+            if scores[i] > 0 and _place(chunk := self.words.chunks[i]) != without
+        ]
+        bm25 = {_place(chunk): score for chunk, score, _ in worded}
+        pool = {_place(chunk): chunk for chunk in [c for c, _ in near] + [c for c, _, _ in worded]}
+        dense = np.array([cosines.get(place, floor) for place in pool], dtype=np.float32)
+        lexical = np.array([bm25.get(place, 0.0) for place in pool], dtype=np.float32)
+        fused = fuse(dense, lexical, self.weight)
+        chunks = list(pool.values())
+        best = [
+            _passage(chunks[i], float(fused[i]), float(dense[i]), float(lexical[i]))
+            for i in np.argsort(-fused, kind="stable")[:top_k]
+        ]
+        return Retrieval(passages=tuple(best), evidence=evidence.measure(words, self.words, near, worded))
+
+
+def _place(chunk: Chunk) -> Place:
+    return chunk.document, chunk.index
+
+
+def _passage(chunk: Chunk, score: float, dense: float, words: float) -> Passage:
+    return Passage(
+        document=chunk.document,
+        chunk=chunk.index,
+        text=chunk.text,
+        heading=chunk.heading,
+        title=chunk.title,
+        url=chunk.url,
+        score=score,
+        dense=dense,
+        words=words,
+    )
+
+
+class HybridRetriever:
+    """Questions to passages; safe to use from several threads while documents are ingested."""
+
+    def __init__(
+        self, index: ChromaIndex, encoder: Encoder, folder: Path, access: Mapping[str, frozenset[str]]
+    ) -> None:
+        self._index = index
+        self._encoder = encoder
+        self._folder = folder  # of the BM25 indexes and fusion weights
+        self._access = access  # per domain the labels of which an asker needs one
+        self._shelves: dict[str, list[Shelf]] = {}
+        self._lock = threading.Lock()
+
+    async def embed(self, text: str) -> Query:
+        """The query for *text*."""
+        vectors = await asyncio.to_thread(self._encoder.encode, [text])
+        return Query(text=text, vector=vectors[0])
+
+    async def compare(self, query: Query, texts: Sequence[str]) -> Sequence[Passage]:
+        """*texts* as passages, each with its cosine to the question."""
+        vectors = await asyncio.to_thread(self._encoder.encode, texts)
+        return [
+            Passage(document=f"passage {n}", chunk=0, text=text, dense=float(vector @ query.vector))
+            for n, (text, vector) in enumerate(zip(texts, vectors, strict=True), 1)
+        ]
+
+    async def retrieve(self, query: Query, *, labels: frozenset[str] | None, top_k: int) -> Mapping[str, Retrieval]:
+        """Per domain that the reader may ask its best passages, best first. *labels* None: read everything."""
+        return await asyncio.to_thread(self._retrieve, query, labels, top_k)
+
+    def _retrieve(self, query: Query, labels: frozenset[str] | None, top_k: int) -> dict[str, Retrieval]:
+        allowed = [d for d, access in self._access.items() if labels is None or access & labels]
+        return {domain: self.search(domain, [query], labels=labels, top_k=top_k)[0] for domain in allowed}
+
+    def search(
+        self,
+        domain: str,
+        queries: Sequence[Query],
+        *,
+        labels: frozenset[str] | None = None,
+        top_k: int = 0,
+        without: Sequence[Place | None] | None = None,
+    ) -> list[Retrieval]:
+        """Per query what *domain* has for it."""
+        without = without or [None] * len(queries)
+        shelves = [s for s in self.shelves(domain) if labels is None or s.collection.access & labels]
+        found = [shelf.search(queries, top_k=top_k, without=without) for shelf in shelves]
+        return [_merged(row, top_k) for row in zip(*found, strict=True)] if found else [Retrieval()] * len(queries)
+
+    def shelves(self, domain: str) -> list[Shelf]:
+        """The collections of *domain* that hold something, opened."""
+        with self._lock:
+            if domain not in self._shelves:
+                self._shelves[domain] = [self._open(c) for c in self._index.collections(domain) if c.count()]
+            return self._shelves[domain]
+
+    def refresh(self, domain: str) -> None:
+        """Look at the collections of *domain* anew, after an ingest."""
+        with self._lock:
+            self._shelves.pop(domain, None)
+
+    def _open(self, collection: ChromaCollection) -> Shelf:
+        folder = self._folder / collection.name
+        words = WordIndex.open(folder / "words", collection.chunks())
+        return Shelf(collection=collection, words=words, weight=read_weight(folder))
+
+
+def _merged(found: tuple[Retrieval, ...], top_k: int) -> Retrieval:
+    """One retrieval over several collections; min-max scores differ between them, cosines do not."""
+    if len(found) == 1:
+        return found[0]
+    best = max(found, key=lambda retrieval: retrieval.evidence)
+    passages = sorted((p for r in found for p in r.passages), key=lambda p: p.score * max(p.dense, 0.0), reverse=True)
+    return Retrieval(passages=tuple(passages[:top_k]), evidence=best.evidence)
+
+
+def read_weight(folder: Path) -> float:
+    """The fusion weight of a collection, the default where none was fitted."""
+    try:
+        return float(json.loads((folder / "fusion.json").read_text(encoding="utf-8"))["weight"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return DEFAULT_WEIGHT
+
+
+def write_weight(folder: Path, weight: float) -> None:
+    """Keep the fusion weight of a collection."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "fusion.json.part"
+    part.write_text(json.dumps({"weight": weight}), encoding="utf-8")
+    part.replace(folder / "fusion.json")
