@@ -23,10 +23,33 @@ EMBEDDED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A folder with weights and tokenizer, loaded when first used."""
+    """The model called *base* in the settings: "embedded", a folder, or a Hugging Face id. Touched when first used."""
 
-    name: str  # what replies and adapters give as their base model
-    folder: Path
+    base: str
+    cache: Path  # of converted models
+    progress: Progress = silent
+
+    @property
+    def name(self) -> str:
+        """What replies and adapters give as their base model."""
+        if self.base == EMBEDDED:
+            return EMBEDDED_NAME
+        return Path(self.base).name if Path(self.base).is_dir() else self.base
+
+    @cached_property
+    def folder(self) -> Path:
+        """
+        Where the weights and the tokenizer lie.
+
+        Raises: GenerationError naming what is missing and the command that brings it.
+        """
+        if self.base == EMBEDDED:
+            return _embedded(self.cache, self.progress)
+        if Path(self.base).is_dir():
+            return Path(self.base)
+        if self.base.startswith((".", "/")):
+            raise GenerationError(f"model folder {self.base} does not exist; correct [model] base in pointsman.toml")
+        return _from_hub(self.base, self.progress)
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
@@ -65,7 +88,7 @@ class BaseModel:
             )
         except (OSError, ValueError, SafetensorError) as exc:
             raise _unusable(self, exc) from exc
-        return cast("PreTrainedModel", model.to("cuda" if gpu else "cpu").eval())
+        return cast("PreTrainedModel", cast(Any, model).to("cuda" if gpu else "cpu").eval())
 
     @cached_property
     def context_tokens(self) -> int:
@@ -107,22 +130,6 @@ class BaseModel:
         return text
 
 
-def prepare(base: str, cache: Path, progress: Progress = silent) -> BaseModel:
-    """
-    The model called *base* in the settings, ready to load: "embedded", a folder, or a Hugging Face id in the local cache.
-
-    Raises: GenerationError naming what is missing and the command that brings it.
-    """
-    if base == EMBEDDED:
-        return BaseModel(EMBEDDED_NAME, _embedded(cache, progress))
-    folder = Path(base).expanduser()
-    if folder.is_dir():
-        return BaseModel(folder.name, folder)
-    if base.startswith((".", "/", "~")):
-        raise GenerationError(f"model folder {base} does not exist; correct [model] base in pointsman.toml")
-    return BaseModel(base, _from_hub(base, progress))
-
-
 def _embedded(cache: Path, progress: Progress) -> Path:
     target = cache / "SmolLM2-135M-Instruct"
     if (target / "config.json").exists():
@@ -142,7 +149,7 @@ def _convert(gguf: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # not annotated
     where = {"gguf_file": gguf.name, "trust_remote_code": False}
     model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)
     tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, **where)
@@ -179,4 +186,6 @@ def _from_hub(base: str, progress: Progress) -> Path:
 
 
 def _unusable(model: BaseModel, exc: Exception) -> GenerationError:
-    return GenerationError(f"model {model.name} in {model.folder} cannot be loaded ({exc}); delete the folder and retry")
+    return GenerationError(
+        f"model {model.name} in {model.folder} cannot be loaded ({exc}); delete the folder and retry"
+    )

@@ -72,12 +72,8 @@ def _example(row: dict[str, Any], where: str, prompts: PromptLibrary) -> Trainin
         raise InputError(f"{where}: {_SHAPES}")
     if not (answer is None or (isinstance(answer, str) and answer.strip())):
         raise InputError(f'{where}: "answer" is a text, or null where the passages do not hold it')
-    found = [
-        Passage(document=f"row-{number}", chunk=0, text=str(text)) for number, text in enumerate(passages)
-    ]
-    turns = prompts.get(GROUNDED).fill(
-        question=question, passages=found, history=(), constraints=""
-    )
+    found = [Passage(document=f"row-{number}", chunk=0, text=str(text)) for number, text in enumerate(passages)]
+    turns = prompts.get(GROUNDED).fill(question=question, earlier="", passages=found, constraints="")
     return TrainingExample(turns=turns, answer=answer or UNKNOWN, answerable=answer is not None)
 
 

@@ -165,7 +165,9 @@ class _Run:
                     repetition_penalty=self._prompt.repetition_penalty,
                     pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
                     streamer=_streamer(base, self._on_piece),
-                    stopping_criteria=StoppingCriteriaList([_until(lambda: self._stop.is_set() or time.monotonic() > end)]),
+                    stopping_criteria=StoppingCriteriaList(
+                        [_until(lambda: self._stop.is_set() or time.monotonic() > end)]
+                    ),
                 )
         except (RuntimeError, ValueError, MemoryError) as exc:
             raise GenerationError(f"model {base.name} failed ({str(exc)[:200]}); try a shorter question") from exc
@@ -195,7 +197,7 @@ def _streamer(base: BaseModel, on_piece: Callable[[str], Any]) -> Any:
             if text := base.without_control_tokens(text):
                 on_piece(text)
 
-    return Pieces(base.tokenizer, skip_prompt=True, skip_special_tokens=True)  # type: ignore[arg-type]
+    return Pieces(base.tokenizer, skip_prompt=True, skip_special_tokens=True)
 
 
 def _until(done: Callable[[], bool]) -> Any:

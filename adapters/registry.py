@@ -35,6 +35,17 @@ class AdapterVersion:
         return f"{self.name}@{self.version}"
 
 
+@dataclass(frozen=True, slots=True)
+class Always:
+    """Chooses one adapter for every domain."""
+
+    adapter: str
+
+    def current(self, domain: str) -> str:
+        """Always the same label."""
+        return self.adapter
+
+
 class AdapterRegistry:
     """
     Adapter versions as folders: the shipped one in the package, the installation's own below *folder*.
@@ -55,15 +66,20 @@ class AdapterRegistry:
             found.append(_version(path.parent, domain, version, domain))
         return sorted(found, key=lambda version: (version.created, version.label))
 
-    def get(self, label: str) -> AdapterVersion:
-        """
-        The version called `name@version`.
-
-        Raises: AdapterNotFound; AdapterUnusable if it was made for another base model.
-        """
+    def find(self, label: str) -> AdapterVersion:
+        """The version called `name@version`, for whichever base model it was made. Raises: AdapterNotFound."""
         version = next((version for version in self.all() if version.label == label), None)
         if version is None:
             raise AdapterNotFound(label)
+        return version
+
+    def get(self, label: str) -> AdapterVersion:
+        """
+        The version called `name@version`, fit for this base model.
+
+        Raises: AdapterNotFound; AdapterUnusable if it was made for another base model.
+        """
+        version = self.find(label)
         if version.base_model != self._base_model:
             raise AdapterUnusable(label, f"it was trained for {version.base_model}, this is {self._base_model}")
         return version
@@ -105,4 +121,6 @@ def _version(folder: Path, name: str, version: str, domain: str | None) -> Adapt
             scores=numbers.get("scores", {}),
         )
     except (OSError, ValueError, KeyError) as exc:
-        raise AdapterUnusable(f"{name}@{version}", f"{folder}/training.json is damaged ({exc}); train it again") from exc
+        raise AdapterUnusable(
+            f"{name}@{version}", f"{folder}/training.json is damaged ({exc}); train it again"
+        ) from exc

@@ -2,7 +2,7 @@
 Fine-tune a LoRA adapter on question-answer rows.
 
 What is particular to small machines: rows are never padded (one row a micro-batch, gradients accumulated) and the wide
-output layer is computed for answer tokens only; with a 49,152-word vocabulary that layer would cost as much as the rest.
+output layer is computed for answer tokens only; with 49,152 words that layer would cost as much as the rest.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,8 @@ def _encode(base: BaseModel, examples: Sequence[TrainingExample], recipe: Recipe
         prompt, answer = base.encode_turns(example.turns), base.encode_answer(example.answer)
         if len(prompt) + len(answer) > recipe.max_tokens:
             raise TrainingError(
-                f"row {number} has {len(prompt) + len(answer)} tokens, at most {recipe.max_tokens} fit; shorten its passages"
+                f"row {number} has {len(prompt) + len(answer)} tokens, at most {recipe.max_tokens} fit; "
+                "shorten its passages"
             )
         rows.append({"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer})
     return rows
@@ -120,7 +121,7 @@ def _train_in(
         callbacks=[_reporter(progress)],
     )
     start = time.monotonic()
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)))
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)))  # type: ignore[no-untyped-call]
     losses = [(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     numbers = {
         "base_model": base.name,
@@ -150,7 +151,7 @@ def _with_lora(base: BaseModel, recipe: Recipe) -> "PeftModel":
     )
     model = base.load()
     model.config.name_or_path = base.name  # what the adapter's config names as its base
-    adapted: PeftModel = get_peft_model(model, config)  # type: ignore[arg-type, assignment]  # peft's union type
+    adapted: PeftModel = get_peft_model(model, config)
     adapted.peft_config["default"].base_model_name_or_path = base.name
     return adapted
 
@@ -248,7 +249,8 @@ library_name: peft
 
 Trained by `pointsman train` on {numbers["rows"]} rows ({numbers["answerable_rows"]} answerable) of `{numbers["data"]}`
 (SHA-256 {numbers["data_hash"]}...), {numbers["steps"]} steps in {numbers["seconds"]:.0f} s, on {numbers["created"]}.
-The loss went from {_mean(numbers["loss"][:5]):.2f} to {_mean(numbers["loss"][-5:]):.2f} (means of five steps); numbers: `training.json`.
+The loss went from {_mean(numbers["loss"][:5]):.2f} to {_mean(numbers["loss"][-5:]):.2f} (means of five steps).
+The numbers are in `training.json`.
 
 ![Loss per step](loss.png)
 
@@ -270,8 +272,3 @@ def _plot_loss(losses: Sequence[Sequence[float]], target: Path) -> None:
     axes.plot([step for step, _ in losses], [loss for _, loss in losses], color="tab:blue")
     axes.grid(alpha=0.3)
     figure.savefig(target, dpi=100)
-
-
-def with_max_steps(recipe: Recipe, max_steps: int | None) -> Recipe:
-    """The same recipe, ended after *max_steps* steps."""
-    return replace(recipe, max_steps=max_steps)

@@ -6,7 +6,9 @@ from typing import Any
 from bot import wording
 
 MAX_CHARACTERS = 8_000  # about 2,000 tokens: more is a document, not a question
-SURE = 0.7  # of 4,589 English questions one was taken for another language with more than this, and that one quoted German
+SURE = (
+    0.7  # of 4,589 English questions one was taken for another language with more than this, and that one quoted German
+)
 CLOSE_TO_ENGLISH = frozenset({"en", "pcm"})  # Nigerian Pidgin: short English questions are often taken for it
 
 
@@ -39,7 +41,7 @@ def other_language(text: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _identifier() -> Any:
-    import py3langid.langid as langid
+    from py3langid import langid
 
     # The published trigram model of Lui & Baldwin 2012, "langid.py"; 0.07 ms a question.
     return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)

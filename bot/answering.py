@@ -94,9 +94,7 @@ async def write_grounded(
         answer = unknown(draft.route, prompt.passages, completion)
         await on_text(answer.text)
         return answer
-    return Answer(
-        text=verdict.text, citations=verdict.citations, grounding=verdict.grounding, completion=completion
-    )
+    return Answer(text=verdict.text, citations=verdict.citations, grounding=verdict.grounding, completion=completion)
 
 
 def too_weak(passages: Sequence[Passage]) -> bool:

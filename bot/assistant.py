@@ -42,14 +42,10 @@ class Assistant:
         past = await self.exchanges.thread(message.thread, last=MEMORY)
         asked = understand(message, past, tuple(self.domains))
         choice, passages = await self._route(message, asked)
-        answer = self._without_model(asked, choice, passages)
-        prompt = None if answer else self._prompt(asked, choice, passages)
-        reply = self._draft(asked, choice, passages, prompt)
+        plan = self._without_model(asked, choice, passages) or self._prompt(asked, choice, passages)
+        reply = self._draft(asked, choice, passages, plan)
         await self.exchanges.begin(message, reply)
-        if prompt:
-            answer = await self._write(reply, prompt, on_text, watch)
-        else:
-            await on_text(answer.text)
+        answer = await self._write(reply, plan, on_text, watch)
         reply = answer.complete(reply, watch)
         await self.exchanges.complete(reply)
         return reply
@@ -80,16 +76,21 @@ class Assistant:
 
     def _prompt(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Prompt:
         """The template that fits the route and the task, filled within the model's limit."""
-        values = {"question": asked.text, "history": asked.history}
         if choice.route == GENERAL:
-            return fit(self.prompts.for_kind(choice.task), tokens=self.generator, **values)
-        own = constraints(self.domains.get(choice.route))
-        return fit(self.prompts.get(GROUNDED), tokens=self.generator, passages=passages, constraints=own, **values)
+            template = self.prompts.for_kind(choice.task)
+            return fit(template, tokens=self.generator, question=asked.text, history=asked.history)
+        return fit(
+            self.prompts.get(GROUNDED),
+            tokens=self.generator,
+            question=asked.text,
+            earlier=asked.earlier,
+            passages=passages,
+            constraints=constraints(self.domains.get(choice.route)),
+        )
 
-    def _draft(
-        self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage], prompt: Prompt | None
-    ) -> Reply:
+    def _draft(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage], plan: Answer | Prompt) -> Reply:
         """The reply as far as it is known before the first character."""
+        prompt = plan if isinstance(plan, Prompt) else None
         return Reply(
             id=uuid4().hex,
             route=choice.route,
@@ -102,7 +103,10 @@ class Assistant:
             passages=tuple(prompt.passages if prompt else passages),
         )
 
-    async def _write(self, reply: Reply, prompt: Prompt, on_text: OnText, watch: Stopwatch) -> Answer:
+    async def _write(self, reply: Reply, plan: Answer | Prompt, on_text: OnText, watch: Stopwatch) -> Answer:
+        if isinstance(plan, Answer):
+            await on_text(plan.text)
+            return plan
         if reply.route == GENERAL:
-            return await write_general(self.generator, prompt, on_text, watch)
-        return await write_grounded(self.generator, prompt, reply, on_text, watch)
+            return await write_general(self.generator, plan, on_text, watch)
+        return await write_grounded(self.generator, plan, reply, on_text, watch)

@@ -1,4 +1,4 @@
-"""Thread memory: a follow-up becomes a standalone question, and an answer to "which one?" becomes the first question again."""
+"""Thread memory: a follow-up becomes a standalone question, an answer to "which one?" the first question again."""
 
 import re
 from collections.abc import Sequence
@@ -9,9 +9,13 @@ from bot.messages import GENERAL, Exchange, Message, Turn
 
 MEMORY = 6  # exchanges of a thread that are read
 
-# A question that leans on the one before: it opens with a link, or is short and says "it" where a thing should be named.
-_LINK = re.compile(r"^(and|or|but|so|then|also|what about|how about|what if|why not|why|how so|which one|really)\b", re.I)
-_POINTS_BACK = re.compile(r"\b(it|its|they|them|their|theirs|this|that|those|these|he|she|his|her|there|one|ones|same)\b", re.I)
+# A question that leans on the one before opens with a link, or is short and says "it" where a thing should be named.
+_LINK = re.compile(
+    r"^(and|or|but|so|then|also|what about|how about|what if|why not|why|how so|which one|really)\b", re.I
+)
+_POINTS_BACK = re.compile(
+    r"\b(it|its|they|them|their|theirs|this|that|those|these|he|she|his|her|there|one|ones|same)\b", re.I
+)
 _PREFIX = re.compile(r"^\s*/?(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:\s+(?P<text>\S.*)$", re.S)
 SHORT = 8  # words
 
@@ -24,6 +28,7 @@ class Asked:
     standalone: str  # the question as it is routed and retrieved for
     route: str | None = None  # chosen explicitly
     objection: str | None = None  # the reason why it cannot be answered
+    earlier: str = ""  # the question before, where this one leans on it
     history: tuple[Turn, ...] = ()  # question and answer by turns, oldest first
     may_ask_back: bool = True  # a thread is asked back at most once
 
@@ -42,15 +47,13 @@ def understand(message: Message, past: Sequence[Exchange], routes: Sequence[str]
     if past and past[-1].reply.decision == "ask_back" and (picked := _picked(text, routes)):
         first = past[-1].reply.question or past[-1].message.text
         return Asked(text=first, standalone=first, route=picked, may_ask_back=False)
-    history = _history(past)
-    standalone = text
-    if past and leans_on_the_last(text):
-        standalone = f"{past[-1].reply.question or past[-1].message.text} {text}"
+    earlier = past[-1].reply.question or past[-1].message.text if past and leans_on_the_last(text) else ""
     return Asked(
         text=text,
-        standalone=standalone,
+        standalone=f"{earlier} {text}".strip(),
         route=message.route or route,
-        history=history,
+        earlier=earlier,
+        history=_history(past),
         may_ask_back=may_ask_back,
     )
 

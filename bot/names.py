@@ -25,9 +25,7 @@ COMPANY_WORD = re.compile(
 # Words inside paths, identifiers and code name nobody.
 CODE_BEFORE = re.compile(r"[/\\_#$=`~^+\d]$|\w[.@-]$")
 CODE_AFTER = re.compile(r"[/\\_$=`~^+(\d]|[.:@-]\w|::")
-CAMEL_CASE = re.compile(
-    r"(?<!\bMc)(?<!\bMac)(?<!\bDe)(?<!\bDi)(?<!\bLe)(?<!\bFitz)(?<=[^\W\d_A-Z])[A-Z]|[A-Z]{2}[a-z]"
-)
+CAMEL_CASE = re.compile(r"(?<!\bMc)(?<!\bMac)(?<!\bDe)(?<!\bDi)(?<!\bLe)(?<!\bFitz)(?<=[^\W\d_A-Z])[A-Z]|[A-Z]{2}[a-z]")
 CONTRACTION = re.compile(r"['\u2019](?:m|re|ve|ll|d|t)$", re.IGNORECASE)
 
 # What follows one of these is a name, whatever the word.
@@ -104,17 +102,13 @@ class PersonFinder:
             found.append((members[0].start(), bare_end(members[-1])))
             known.update(bare(word) for word in members if len(word[0]) > 2)
         repeats = (
-            (w.start(), bare_end(w))
-            for w, k in zip(words, kinds, strict=True)
-            if k in "LNU" and bare(w) in known
+            (w.start(), bare_end(w)) for w, k in zip(words, kinds, strict=True) if k in "LNU" and bare(w) in known
         )
         return sorted({*found, *repeats})
 
     def _kind(self, text: str, word: re.Match[str]) -> str:
         """The letter of *word* in `NAME`."""
-        if CODE_BEFORE.search(text, max(0, word.start() - 2), word.start()) or CODE_AFTER.match(
-            text, word.end()
-        ):
+        if CODE_BEFORE.search(text, max(0, word.start() - 2), word.start()) or CODE_AFTER.match(text, word.end()):
             return "x"
         name = bare(word)
         if len(name) == 1:
@@ -172,9 +166,7 @@ def joins(text: str, words: list[re.Match[str]]) -> Iterator[str]:
             yield "?"
         else:
             # A full stop belongs to a name only behind an initial.
-            initial = (
-                gap in (". ", ".") and text[end - 1 : end].isupper() and not text[end - 2 : end - 1].isalpha()
-            )
+            initial = gap in (". ", ".") and text[end - 1 : end].isupper() and not text[end - 2 : end - 1].isalpha()
             yield " " if (gap == " " and not possessive) or initial else "," if gap == ", " else "|"
         end, possessive = word.end(), bool(POSSESSIVE.search(word[0]))
 
@@ -203,7 +195,5 @@ def listed_names(*kinds: str) -> frozenset[str]:
         for attribute in dir(provider):
             entries = getattr(provider, attribute)
             if any(kind in attribute for kind in kinds) and isinstance(entries, Collection):
-                names.update(
-                    part for entry in entries for part in str(entry).lower().split() if len(part) > 1
-                )
+                names.update(part for entry in entries for part in str(entry).lower().split() if len(part) > 1)
     return frozenset(names)

@@ -63,19 +63,37 @@ class Retriever(Protocol):
 
     async def embed(self, text: str) -> Query: ...
 
-    async def retrieve(
-        self, query: Query, *, labels: frozenset[str] | None, top_k: int
-    ) -> Mapping[str, Retrieval]:
+    async def compare(self, query: Query, texts: Sequence[str]) -> Sequence[Passage]:
+        """Returns: *texts* as passages for this question, in their order."""
+        ...
+
+    async def retrieve(self, query: Query, *, labels: frozenset[str] | None, top_k: int) -> Mapping[str, Retrieval]:
         """Returns: per domain its best passages and the router's evidence. *labels* None: read everything."""
+        ...
+
+
+class EvidenceSource(Protocol):
+    """What the domains' indexes say to questions, for teaching the router."""
+
+    def made_questions(self, domain: str) -> Sequence[tuple[str, tuple[str, int]]]:
+        """Returns: stand-ins for questions with the chunk (document, position) each was taken from."""
+        ...
+
+    def measure(
+        self, domain: str, queries: Sequence[Query], without: Sequence[tuple[str, int] | None]
+    ) -> Sequence[tuple[float, ...]]:
+        """Returns: the evidence of *domain* per query, as if the chunk in *without* were not there."""
         ...
 
 
 class Router(Protocol):
     """Questions to routes."""
 
-    def choose(
-        self, query: Query, found: Mapping[str, Retrieval], *, explicit: str | None
-    ) -> RouteChoice: ...
+    def choose(self, query: Query, found: Mapping[str, Retrieval], *, explicit: str | None) -> RouteChoice: ...
+
+    def nearest_domain(self, query: Query) -> str | None:
+        """Returns: the domain a question is most like where it is known not to be a general one."""
+        ...
 
 
 class TokenCounter(Protocol):

@@ -28,9 +28,7 @@ KINDS = {
     "IP_ADDRESS": "IP",
     "US_SSN": "SSN",
 }
-CAPITALS = str.maketrans(
-    string.ascii_lowercase, string.ascii_uppercase
-)  # keeps every position, unlike upper()
+CAPITALS = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)  # keeps every position, unlike upper()
 PERSON_SCORE = 0.5
 ADDRESS_SCORE = 0.6
 SECRET_SCORE = 0.9
@@ -43,9 +41,7 @@ PHONE_CUE = re.compile(
     r"|answering|registered|messages? (?:to|at|on)|contact|(?:my|his|her|their|your|our|new|old) number)\b",
     re.IGNORECASE,
 )
-CARD_CUE = re.compile(
-    r"\b(?:card|cc|credit|debit|visa|mastercard|amex|maestro|diners|jcb|discover)\b", re.IGNORECASE
-)
+CARD_CUE = re.compile(r"\b(?:card|cc|credit|debit|visa|mastercard|amex|maestro|diners|jcb|discover)\b", re.IGNORECASE)
 SSN_CUE = re.compile(r"\b(?:ssn|social security)\b", re.IGNORECASE)
 VERSION_CUE = re.compile(
     r"(?:\bv|\b(?:version|release|build|firmware|driver|==|>=|<=|~=)[ :=]*|[=~<>]=\s*|[a-z]-)$", re.IGNORECASE
@@ -54,9 +50,7 @@ VERSION_CUE = re.compile(
 EMAIL = r"(?<![\w.+-])[\w.+'\u2019%=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"
 VERSION_TAIL = re.compile(r"[.-]?(?:a|b|rc|alpha|beta|dev|post)\d?")
 GROUPED_PHONE = r"(?<![\w.,:/+-])(?<!\d )(?:\(?\+?\d{2,4}\)?[ .-]){1,4}\d{2,7}(?![\w:/]|[.,-]\d|[ .-]\d)"
-NO_PHONE = re.compile(
-    r"(?:19|20)\d\d[-./ ]\d\d?[-./ ]\d\d?(?!\d)|^(?:\d{1,3}\.){3}\d{1,3}$|\(\d+[^\d)]"
-)  # date, IP
+NO_PHONE = re.compile(r"(?:19|20)\d\d[-./ ]\d\d?[-./ ]\d\d?(?!\d)|^(?:\d{1,3}\.){3}\d{1,3}$|\(\d+[^\d)]")  # date, IP
 DIALLED = re.compile(r"\+|00|\(\d+\)|0\d+[ /-]")
 LONG_CARD = r"\b(?:\d[ -]?){11,18}\d\b"
 TOP_LEVEL_DOMAIN = re.compile(r"\.[^\W\d_]{2,}$|\.xn--\w+$", re.IGNORECASE)
@@ -113,9 +107,7 @@ class Redactor:
 
     def _addresses(self, text: str) -> list[PersonalData]:
         spans = self._address_finder.find(text)
-        return [
-            PersonalData(kind="ADDRESS", start=start, end=end, score=ADDRESS_SCORE) for start, end in spans
-        ]
+        return [PersonalData(kind="ADDRESS", start=start, end=end, score=ADDRESS_SCORE) for start, end in spans]
 
     @cached_property
     def _recognizers(self) -> "list[PatternRecognizer | PhoneRecognizer]":
@@ -174,9 +166,7 @@ def is_plausible(text: str, found: PersonalData) -> bool:
         case "CARD":
             return bool(CARD_CUE.search(before)) or (looks_like_card(value) and not before.endswith("."))
         case "IP":
-            return (
-                is_host(value) and not VERSION_CUE.search(before) and not VERSION_TAIL.match(text, found.end)
-            )
+            return is_host(value) and not VERSION_CUE.search(before) and not VERSION_TAIL.match(text, found.end)
         case "SSN":
             return found.score >= SSN_SCORE or bool(SSN_CUE.search(before))
     return True
@@ -200,11 +190,7 @@ def looks_like_card(value: str) -> bool:
 def is_host(value: str) -> bool:
     """Whether the address *value* can belong to somebody's machine, so is no netmask, loopback or slice."""
     address = ipaddress.ip_address(value.partition("/")[0].partition("%")[0])
-    return (
-        not address.is_loopback
-        and not value.startswith(("0.", "255."))
-        and len(re.findall(r"\w+", value)) > 2
-    )
+    return not address.is_loopback and not value.startswith(("0.", "255.")) and len(re.findall(r"\w+", value)) > 2
 
 
 def merged(found: list[PersonalData]) -> tuple[PersonalData, ...]:

@@ -2,8 +2,8 @@
 Prompt templates: load, version and fill.
 
 A template is a file `<route>/<task>.v<version>.md`: a YAML head, then sections `[system]`, `[user]` and, for few-shot
-prompts, pairs of `[example user]` and `[example assistant]`, each a Jinja2 text. The highest version of a name is the one
-in use. What users and documents say enters as values only and is never read as a template.
+prompts, pairs of `[example user]` and `[example assistant]`, each a Jinja2 text. The highest version of a name is in
+use. What users and documents say enters as values only and is never read as a template.
 """
 
 import difflib
@@ -105,7 +105,9 @@ class PromptLibrary:
             raise InputError(f"prompt {name!r} does not exist; there are: {', '.join(sorted(self._templates))}")
         wanted = int(version) if version.isdigit() else None if version else max(versions)
         if wanted not in versions:
-            raise InputError(f"prompt {name!r} has no version {version}; it has: {', '.join(map(str, sorted(versions)))}")
+            raise InputError(
+                f"prompt {name!r} has no version {version}; it has: {', '.join(map(str, sorted(versions)))}"
+            )
         return versions[wanted]
 
     def for_kind(self, kind: str | None) -> Template:
@@ -116,9 +118,7 @@ class PromptLibrary:
     def diff(self, before: str, after: str) -> str:
         """A unified diff of two templates; empty if they are alike."""
         old, new = self.get(before), self.get(after)
-        lines = difflib.unified_diff(
-            old.text.splitlines(), new.text.splitlines(), old.label, new.label, lineterm=""
-        )
+        lines = difflib.unified_diff(old.text.splitlines(), new.text.splitlines(), old.label, new.label, lineterm="")
         return "\n".join(lines)
 
 
@@ -190,7 +190,6 @@ def fit(
             kept = kept[:-1]
         else:
             raise PromptTooLong(needed, room)
-
 
 
 def constraints(domain: DomainSettings | None) -> str:

@@ -1,10 +1,10 @@
 """
 Where a question goes: a domain, general, or back to the asker.
 
-An explicit choice always wins. Else each domain has its own classifier in two steps: a logistic regression over the query
-embedding, whose held-out score joins retrieval evidence and likeness to known questions in a second logistic regression.
-The second one is fitted on predictions that the first made for questions it had not seen (stacking, Wolpert 1992), so its
-probability is a calibrated one. Exactly one route is right, so the domains' odds are put together as
+An explicit choice always wins. Else each domain has its own classifier in two steps: a logistic regression over the
+query embedding, whose held-out score joins retrieval evidence and likeness to known questions in a second logistic
+regression. The second one is fitted on predictions that the first made for questions it had not seen (stacking, Wolpert
+1992), so its probability is a calibrated one. Exactly one route is right, so the domains' odds are put together as
 P(d) = odds(d) / (1 + sum of all odds), and what is left over is the general route.
 """
 
@@ -69,6 +69,15 @@ class LearnedRouter:
     def __init__(self, classifiers: Mapping[str, DomainClassifier], tasks: "TaskChooser | None" = None) -> None:
         self._classifiers = classifiers
         self._tasks = tasks
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """The domains that questions can be routed to."""
+        return frozenset(self._classifiers)
+
+    def use(self, classifiers: Mapping[str, DomainClassifier]) -> None:
+        """Route by these from now on."""
+        self._classifiers = classifiers
 
     def choose(self, query: Query, found: Mapping[str, Retrieval], *, explicit: str | None) -> RouteChoice:
         """
@@ -155,7 +164,7 @@ def fit(domain: str, known: Sequence[KnownQuestion], *, seed: int = 0) -> Domain
 
 def _resembling(domain: str, known: Sequence[KnownQuestion]) -> dict[str, bool]:
     """
-    Per company in the general set, whether its questions look like *domain*'s own: for a bank, those of another bank do.
+    Per company in the general set, whether its questions look like *domain*'s own: for a bank, another bank's do.
     """
     own = [q.evidence[domain][0] for q in known if q.route == domain and q.kind != "example"]
     if not own:
@@ -238,7 +247,9 @@ def load(path: Path) -> dict[str, DomainClassifier]:
             domains = json.loads(str(arrays["domains"]))
             return {d: DomainClassifier(**{name: arrays[f"{d}/{name}"] for name in names}) for d in domains}
     except (OSError, ValueError, KeyError) as exc:
-        raise RetrievalError(f"the router in {path} is damaged ({exc}); delete the file and run `pointsman ingest`") from exc
+        raise RetrievalError(
+            f"the router in {path} is damaged ({exc}); delete the file and run `pointsman ingest`"
+        ) from exc
 
 
 def _arrays(classifier: DomainClassifier) -> dict[str, NDArray[np.float64] | NDArray[np.float32]]:

@@ -87,7 +87,11 @@ class Settings(BaseSettings):
     """The whole tree; tests build it from keyword arguments."""
 
     model_config = SettingsConfigDict(
-        env_prefix="POINTSMAN_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+        env_prefix="POINTSMAN_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
     storage: StorageSettings = StorageSettings()
@@ -99,7 +103,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Variables win over the file, whose content arrives as keyword arguments."""
         return env_settings, init_settings
@@ -178,5 +187,3 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(base, str) and base.startswith("."):
         values["model"]["base"] = str(folder / base)
     return values
-
-

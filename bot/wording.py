@@ -45,7 +45,10 @@ def unknown(domain: str, nearest: Sequence[Passage]) -> str:
 
 def no_documents(domain: str) -> str:
     """Where a domain has no index yet, or nothing in it that the asker may read."""
-    return f"I have no documents for {domain} that you may read yet. An admin adds them with `pointsman ingest --domain {domain}`."
+    return (
+        f"I have no documents for {domain} that you may read yet. "
+        f"An admin adds them with `pointsman ingest --domain {domain}`."
+    )
 
 
 def cut_off(why: str) -> str:

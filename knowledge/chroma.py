@@ -117,7 +117,7 @@ class ChromaCollection:
 
     def write(self, chunks: Sequence[Chunk], vectors: NDArray[np.float32], *, hash: str) -> None:
         """Add a document's chunks, all of one content *hash*; writing them twice changes nothing."""
-        shared = {"hash": hash, "expected": len(chunks)}
+        shared: dict[str, str | int] = {"hash": hash, "expected": len(chunks)}
         with chroma_errors(self._folder):
             for begin in range(0, len(chunks), WRITE_BATCH):
                 part = chunks[begin : begin + WRITE_BATCH]
@@ -125,7 +125,7 @@ class ChromaCollection:
                     ids=[f"{hash}:{chunk.index}:{chunk.document}" for chunk in part],
                     embeddings=cast(Any, vectors[begin : begin + WRITE_BATCH]),
                     documents=[chunk.text for chunk in part],
-                    metadatas=[{**_metadata(chunk), **shared} for chunk in part],
+                    metadatas=[_metadata(chunk) | shared for chunk in part],
                 )
 
     def delete(self, document: str) -> None:

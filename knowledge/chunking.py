@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-import semchunk
 from markdown_it import MarkdownIt
+from semchunk.semchunk import chunkerify
 
 from bot.messages import Chunk, Document
 
@@ -20,7 +20,7 @@ def split(document: Document, count_tokens: CountTokens) -> list[Chunk]:
     for heading, body in _joined(list(_sections(document)), count_tokens):
         heading = _shortened(heading, count_tokens)
         room = MAX_TOKENS - count_tokens(heading) - 1
-        for piece in semchunk.chunkerify(count_tokens, room, memoize=False)(body):
+        for piece in chunkerify(count_tokens, room, memoize=False)(body):
             found.append(
                 Chunk(
                     document=document.id,

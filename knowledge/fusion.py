@@ -40,7 +40,7 @@ def fit_weight(chunks: Sequence[Chunk], encoder: Encoder, *, seed: int = 0) -> f
     """
     The weight with which the collection's headings find the text below them best.
 
-    Headings stand for questions. Their own words are taken out of the chunks first, else BM25 would find them trivially.
+    Headings stand for questions. They are taken out of the chunks first, else BM25 would find them trivially.
     Another weight than the default has to be better by more than a standard error.
     """
     asked = _headed(chunks, seed)

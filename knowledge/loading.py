@@ -21,7 +21,9 @@ ROWS = {".jsonl"}
 KINDS = ", ".join(sorted(PLAIN | CONVERTED | ROWS))
 
 # Menus and scripts are on every page and answer nothing.
-_NOT_CONTENT = "script, style, nav, footer, noscript, [role=navigation], .sphinxsidebar, .headerlink, .navheader, .navfooter"
+_NOT_CONTENT = (
+    "script, style, nav, footer, noscript, [role=navigation], .sphinxsidebar, .headerlink, .navheader, .navfooter"
+)
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -135,7 +137,9 @@ def _convert(data: bytes, suffix: str) -> tuple[str, str | None]:
     if suffix in (".html", ".htm"):
         data = _content_of(data)
     try:
-        result = _converter().convert_stream(io.BytesIO(data), file_extension=suffix.replace("htm", "html", suffix == ".htm"))
+        result = _converter().convert_stream(
+            io.BytesIO(data), file_extension=suffix.replace("htm", "html", suffix == ".htm")
+        )
     # Broken files raise whatever the parsers below markitdown happen to raise.
     except Exception as exc:
         raise InputError(f"it is broken or protected ({str(exc).splitlines()[0][:200] or type(exc).__name__})") from exc
@@ -149,7 +153,7 @@ def _converter() -> "MarkItDown":
     from markitdown.converters import DocxConverter, HtmlConverter, PdfConverter
 
     converter = MarkItDown(enable_builtins=False, enable_plugins=False)
-    for one in (HtmlConverter(), PdfConverter(), DocxConverter()):
+    for one in (HtmlConverter(), PdfConverter(), DocxConverter()):  # type: ignore[no-untyped-call]
         converter.register_converter(one)
     return converter
 
@@ -165,5 +169,7 @@ def _content_of(html: bytes) -> bytes:
 
 def _clean(text: str) -> str:
     """Without control characters and lone surrogates, which neither index nor model can use."""
-    kept = "".join(c for c in text.replace("\r\n", "\n") if c in "\n\t" or (c.isprintable() and not "\ud800" <= c <= "\udfff"))
+    kept = "".join(
+        c for c in text.replace("\r\n", "\n") if c in "\n\t" or (c.isprintable() and not "\ud800" <= c <= "\udfff")
+    )
     return _BLANK_LINES.sub("\n\n", kept).strip()

@@ -16,6 +16,7 @@ from knowledge import evidence
 from knowledge.chroma import ChromaCollection, ChromaIndex, Place
 from knowledge.fusion import DEFAULT_WEIGHT, fuse
 from knowledge.lexical import WordIndex, tokens
+from knowledge.questions import made_questions
 
 POOL = 50  # candidates per side that are fused
 
@@ -41,9 +42,7 @@ class Shelf:
         asked = tokens([query.text for query in queries])
         return [self._one(*row, top_k) for row in zip(asked, near, without, strict=True)]
 
-    def _one(
-        self, words: list[str], found: list[tuple[Place, float]], without: Place | None, top_k: int
-    ) -> Retrieval:
+    def _one(self, words: list[str], found: list[tuple[Place, float]], without: Place | None, top_k: int) -> Retrieval:
         near = [(self.chunks[place], cosine) for place, cosine in found if place != without]
         if not near:
             return Retrieval(evidence=evidence.NOTHING)
@@ -134,6 +133,17 @@ class HybridRetriever:
         shelves = [s for s in self.shelves(domain) if labels is None or s.collection.access & labels]
         found = [shelf.search(queries, top_k=top_k, without=without) for shelf in shelves]
         return [_merged(row, top_k) for row in zip(*found, strict=True)] if found else [Retrieval()] * len(queries)
+
+    def made_questions(self, domain: str) -> list[tuple[str, Place]]:
+        """Stand-ins for questions, from the domain's own text."""
+        return made_questions([chunk for shelf in self.shelves(domain) for chunk in shelf.words.chunks])
+
+    def measure(
+        self, domain: str, queries: Sequence[Query], without: Sequence[Place | None]
+    ) -> list[tuple[float, ...]]:
+        """The evidence per query; NOTHING where the domain has no documents."""
+        found = self.search(domain, queries, without=without)
+        return [retrieval.evidence or evidence.NOTHING for retrieval in found]
 
     def shelves(self, domain: str) -> list[Shelf]:
         """The collections of *domain* that hold something, opened."""

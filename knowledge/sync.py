@@ -1,8 +1,8 @@
 """
 Bring a domain's index in line with its documents.
 
-A document is replaced when its content hash changed; it counts as indexed only when all its chunks are. So an ingest can
-be killed at any moment and run again: it ends with the same index.
+A document is replaced when its content hash changed; it counts as indexed only when all its chunks are. So an ingest
+can be killed at any moment and run again: it ends with the same index.
 """
 
 import hashlib
@@ -85,16 +85,16 @@ class Sync:
         """Returns: "added", "updated" or "unchanged"."""
         document = source.read()
         content = "\0".join((FORMAT, document.id, document.title, document.url or "", document.text))
-        hash = hashlib.sha256(content.encode()).hexdigest()
+        digest = hashlib.sha256(content.encode()).hexdigest()
         place, entry = known.get(source.id, (None, None))
-        if place and entry and place.name == target.name and entry.hash == hash and entry.chunks == entry.expected:
+        if place and entry and place.name == target.name and entry.hash == digest and entry.chunks == entry.expected:
             return "unchanged"
         chunks = split(document, self._encoder.count_tokens)
         vectors = self._encoder.encode([chunk.text for chunk in chunks])
         # First out, then in: where access was narrowed, a kill in between must not leave the text readable.
         if place:
             place.delete(source.id)
-        target.write(chunks, vectors, hash=hash)
+        target.write(chunks, vectors, hash=digest)
         return "updated" if entry else "added"
 
     def _remove(self, known: Indexed, *, keep: Iterable[str]) -> int:

@@ -72,9 +72,7 @@ class InMemoryFeedbackStore:
         self.votes[key] = self._merged(self.votes.get(key), feedback)
 
     async def all(self) -> Sequence[Feedback]:
-        kept = [
-            vote for vote in self.votes.values() if vote.rating and vote.reply in self.exchanges.exchanges
-        ]
+        kept = [vote for vote in self.votes.values() if vote.rating and vote.reply in self.exchanges.exchanges]
         return tuple(sorted(kept, key=lambda vote: vote.at))
 
     def _merged(self, earlier: Feedback | None, later: Feedback) -> Feedback:

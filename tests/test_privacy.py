@@ -151,9 +151,7 @@ def test_redacting_twice_changes_nothing_more() -> None:
 
 
 def test_findings_are_ordered_and_never_overlap() -> None:
-    found = REDACTOR.find(
-        "https://jane:s3cret@acme.test by Jane Doe, 14 Crown Street, London, call +44 20 7946 0958"
-    )
+    found = REDACTOR.find("https://jane:s3cret@acme.test by Jane Doe, 14 Crown Street, London, call +44 20 7946 0958")
 
     assert len(found) == 4
     assert all(one.end <= following.start for one, following in pairwise(found))
@@ -211,9 +209,7 @@ def held_out() -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize("kind", STRUCTURED)
-def test_structured_data_is_found_in_sentences_not_tuned_on(
-    kind: str, held_out: dict[str, dict[str, float]]
-) -> None:
+def test_structured_data_is_found_in_sentences_not_tuned_on(kind: str, held_out: dict[str, dict[str, float]]) -> None:
     assert held_out[kind]["recall"] >= 0.95
 
 

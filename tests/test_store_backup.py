@@ -144,9 +144,7 @@ async def test_a_corrupt_database_is_replaced_and_kept(file: Path, copy: Path) -
     assert kept is not None and kept.read_bytes() == b"garbage" * 1000
 
 
-async def test_a_log_without_its_database_is_not_replayed_into_the_restored_one(
-    file: Path, copy: Path
-) -> None:
+async def test_a_log_without_its_database_is_not_replayed_into_the_restored_one(file: Path, copy: Path) -> None:
     await accept(copy, "1")
     async with open_database(url_of(file)) as database:
         await SqlInbox(database).accept(MESSAGE)

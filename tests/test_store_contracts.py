@@ -101,9 +101,7 @@ async def stores(request: pytest.FixtureRequest, new_database: Path, tmp_path: P
         return
     file = shutil.copy(new_database, tmp_path)
     async with open_database(f"sqlite:///{file}") as db:
-        yield Stores(
-            SqlExchangeStore(db), SqlFeedbackStore(db), SqlExampleStore(db), SqlInbox(db), SqlJobQueue(db)
-        )
+        yield Stores(SqlExchangeStore(db), SqlFeedbackStore(db), SqlExampleStore(db), SqlInbox(db), SqlJobQueue(db))
 
 
 def test_the_full_samples_leave_no_field_at_its_default() -> None:
@@ -174,9 +172,7 @@ async def test_messages_without_a_thread_share_no_memory(stores: Stores) -> None
 
 async def test_old_exchanges_are_deleted_with_their_feedback(stores: Stores) -> None:
     for number in range(3):
-        await stores.exchanges.begin(
-            replace(MESSAGE, at=NOON + number * HOUR), replace(REPLY, id=str(number))
-        )
+        await stores.exchanges.begin(replace(MESSAGE, at=NOON + number * HOUR), replace(REPLY, id=str(number)))
         await stores.feedback.save(replace(THUMB_DOWN, reply=str(number)))
 
     deleted = await stores.exchanges.delete_older_than(NOON + 2 * HOUR)

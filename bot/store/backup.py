@@ -113,9 +113,7 @@ def _fold_log(database: Path) -> None:
             # Leaving WAL mode needs the file for itself, and empties the log into it.
             connection.execute("PRAGMA journal_mode=DELETE")
         except sqlite3.DatabaseError as exc:
-            if (
-                exc.sqlite_errorcode & EXTENDED_BITS not in DAMAGED
-            ):  # a damaged database is what a restore is for
+            if exc.sqlite_errorcode & EXTENDED_BITS not in DAMAGED:  # a damaged database is what a restore is for
                 raise
 
 

@@ -104,7 +104,5 @@ if __name__ == "__main__":
     if not PII.exists():
         sys.exit(f"{PII} is not there; the benchmark needs the shared data sets")
     for row in run():
-        cells = (
-            f"{name} {value:.3f}" if isinstance(value, float) else str(value) for name, value in row.items()
-        )
+        cells = (f"{name} {value:.3f}" if isinstance(value, float) else str(value) for name, value in row.items())
         print("  ".join(cells))

@@ -1,8 +1,8 @@
 """
-Training rows for the shipped reading adapter, from SQuAD 2.0 (CC BY-SA 4.0): `python tests/benchmarks/reading_rows.py OUT`.
+Training rows for the shipped reading adapter, from SQuAD 2.0 (CC BY-SA 4.0): python reading_rows.py OUT.
 
-Whole articles are held out (HELD_OUT) and never become rows. Rows are of three kinds: answerable with one or two passages,
-the same question with passages of other articles (refuse), and SQuAD's own unanswerable questions (refuse).
+Whole articles are held out (HELD_OUT) and never become rows. Rows are of three kinds: answerable with one or two
+passages, the same question with passages of other articles (refuse), and SQuAD's own unanswerable questions (refuse).
 """
 
 import json

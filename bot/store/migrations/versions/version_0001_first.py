@@ -78,9 +78,7 @@ def create_votes() -> None:
         sa.Column("at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_votes"),
         sa.UniqueConstraint("reply", "user", name="uq_votes_reply_user"),
-        sa.ForeignKeyConstraint(
-            ["reply"], ["exchanges.reply"], name="fk_votes_reply_exchanges", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["reply"], ["exchanges.reply"], name="fk_votes_reply_exchanges", ondelete="CASCADE"),
     )
 
 

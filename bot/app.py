@@ -1,0 +1,155 @@
+"""The composition root: builds every part once from the settings. The only file that knows every package."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import structlog
+
+from adapters.base_model import BaseModel
+from adapters.generator import TransformersGenerator
+from adapters.registry import NONE, AdapterRegistry, Always
+from bot.assistant import Assistant
+from bot.learning import RouteTeacher, kept_classifiers
+from bot.messages import EVERYONE, Feedback, Message, Reply
+from bot.ports import OnText, Progress, discard, silent
+from bot.prompts import PromptLibrary
+from bot.routing import LearnedRouter
+from bot.settings import Settings
+from bot.store.database import Database, open_database
+from bot.store.examples import SqlExampleStore
+from bot.store.exchanges import SqlExchangeStore
+from bot.store.feedback import SqlFeedbackStore
+from bot.store.inbox import SqlInbox
+from bot.store.jobs import SqlJobQueue
+from knowledge.chroma import ChromaIndex
+from knowledge.encoder import MiniLmEncoder
+from knowledge.retriever import HybridRetriever
+from knowledge.sync import Sync
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Everything that is kept in the database."""
+
+    exchanges: SqlExchangeStore
+    feedback: SqlFeedbackStore
+    examples: SqlExampleStore
+    inbox: SqlInbox
+    jobs: SqlJobQueue
+
+    @classmethod
+    def on(cls, database: Database) -> "Stores":
+        """The stores on an open database."""
+        return cls(
+            exchanges=SqlExchangeStore(database),
+            feedback=SqlFeedbackStore(database),
+            examples=SqlExampleStore(database),
+            inbox=SqlInbox(database),
+            jobs=SqlJobQueue(database),
+        )
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """The stores alone: for commands that need neither index nor model."""
+    async with open_database(settings.database_url) as database:
+        yield Stores.on(database)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Every part, built and wired; its process owns the index."""
+
+    settings: Settings
+    stores: Stores
+    retriever: HybridRetriever
+    sync: Sync
+    teacher: RouteTeacher
+    router: LearnedRouter
+    prompts: PromptLibrary
+    registry: AdapterRegistry
+    generator: TransformersGenerator
+    assistant: Assistant
+
+    async def learn_routes(self, progress: Progress = silent) -> None:
+        """Fit the router anew and route by it from now on."""
+        examples = await self.stores.examples.all()
+        self.router.use(await self.teacher.teach([d.name for d in self.settings.domains], examples, progress))
+
+    def labels_of(self, user: str | None) -> frozenset[str] | None:
+        """The access labels of *user*; None, the operator, reads everything."""
+        if user is None:
+            return None
+        return frozenset({EVERYONE, *(entry.label for entry in self.settings.access if user in entry.members)})
+
+    def assistant_with(self, adapter: str | None) -> Assistant:
+        """
+        The assistant, answering with *adapter* ("name@version" or "none") whatever the domain; None: as configured.
+
+        Raises: AdapterNotFound, AdapterUnusable.
+        """
+        if adapter is None:
+            return self.assistant
+        if adapter != NONE:
+            self.registry.get(adapter)
+        return replace(self.assistant, adapters=Always(adapter))
+
+    async def on_message(self, message: Message, on_text: OnText = discard) -> Reply:
+        """Answer a message of a connector."""
+        return await self.assistant.reply_to(message, on_text)
+
+    async def on_feedback(self, feedback: Feedback) -> None:
+        """Keep a vote."""
+        await self.stores.feedback.save(feedback)
+
+
+@asynccontextmanager
+async def open_installation(settings: Settings, progress: Progress = silent) -> AsyncIterator[Installation]:
+    """
+    Everything, for the process that owns the index.
+
+    Raises: PointsmanError naming what is missing or broken.
+    """
+    directory = settings.storage.directory
+    domains = {domain.name: domain for domain in settings.domains}
+    async with open_stores(settings) as stores:
+        encoder = MiniLmEncoder()
+        index = ChromaIndex(directory / "chroma")
+        access = {name: frozenset(domain.access) for name, domain in domains.items()}
+        retriever = HybridRetriever(index, encoder, directory / "knowledge", access)
+        teacher = RouteTeacher(encoder, retriever, directory / "router")
+        router = LearnedRouter(kept_classifiers(teacher.path, domains), teacher.tasks())
+        base = BaseModel(settings.model.base, settings.models_directory, progress)
+        registry = open_registry(settings)
+        prompts = PromptLibrary(settings.prompts.directory)
+        generator = TransformersGenerator(base, registry, deadline_seconds=settings.model.deadline_seconds)
+        yield Installation(
+            settings=settings,
+            stores=stores,
+            retriever=retriever,
+            sync=Sync(index, encoder, directory / "knowledge"),
+            teacher=teacher,
+            router=router,
+            prompts=prompts,
+            registry=registry,
+            generator=generator,
+            assistant=Assistant(
+                domains=domains,
+                retriever=retriever,
+                router=router,
+                prompts=prompts,
+                adapters=registry,
+                generator=generator,
+                exchanges=stores.exchanges,
+            ),
+        )
+
+
+def open_registry(settings: Settings) -> AdapterRegistry:
+    """The adapter versions; needs neither index nor model."""
+    choices = {domain.name: domain.adapter for domain in settings.domains}
+    base = BaseModel(settings.model.base, settings.models_directory)
+    return AdapterRegistry(settings.storage.directory / "adapters", choices, base.name)

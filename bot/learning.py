@@ -1,0 +1,109 @@
+"""How the router learns: from the domains' own text, the general set, and the questions that people gave."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot import routing
+from bot.messages import GENERAL, LabelledQuestion, Query
+from bot.ports import Encoder, EvidenceSource, Progress, silent
+from bot.routing import DomainClassifier, KnownQuestion, TaskChooser
+
+GENERAL_SET = Path(__file__).parent / "examples" / "general.jsonl"
+EXAMPLE = "example"
+MADE = "made"
+
+Row = tuple[str, str, str, tuple[str, int] | None]  # text, route, kind, the chunk it was made from
+
+
+@dataclass(frozen=True)
+class RouteTeacher:
+    """Fits the classifiers of all domains."""
+
+    encoder: Encoder
+    evidence: EvidenceSource
+    folder: Path  # keeps the general set's vectors and the fitted classifiers
+
+    @property
+    def path(self) -> Path:
+        """Where the classifiers are kept."""
+        return self.folder / "router.npz"
+
+    async def teach(
+        self, domains: Sequence[str], examples: Sequence[LabelledQuestion], progress: Progress = silent
+    ) -> dict[str, DomainClassifier]:
+        """The classifiers of every domain that has documents or examples, fitted anew and kept."""
+        return await asyncio.to_thread(self._teach, domains, examples, progress)
+
+    def tasks(self) -> TaskChooser:
+        """Tells the kinds of general questions apart."""
+        return TaskChooser(self._general_vectors(), [kind for _, kind in self.general_set])
+
+    @cached_property
+    def general_set(self) -> list[tuple[str, str]]:
+        """The general questions that come with the product, with their kinds."""
+        rows = [json.loads(line) for line in GENERAL_SET.read_text(encoding="utf-8").splitlines()]
+        return [(row["text"], row["kind"]) for row in rows]
+
+    def _teach(
+        self, domains: Sequence[str], examples: Sequence[LabelledQuestion], progress: Progress
+    ) -> dict[str, DomainClassifier]:
+        progress(0, 0, "Teaching the router")
+        known = self._known(domains, examples)
+        fitted: dict[str, DomainClassifier] = {}
+        for number, domain in enumerate(domains):
+            progress(number, len(domains), f"Teaching the router {domain}")
+            if any(question.route == domain for question in known):
+                fitted[domain] = routing.fit(domain, known)
+        routing.save(fitted, self.path)
+        return fitted
+
+    def _known(self, domains: Sequence[str], examples: Sequence[LabelledQuestion]) -> list[KnownQuestion]:
+        """Every question whose route is known, with its evidence in each domain."""
+        rows: list[Row] = [(text, GENERAL, kind, None) for text, kind in self.general_set]
+        rows += [(e.text, e.route, EXAMPLE, None) for e in examples if e.route in (*domains, GENERAL)]
+        made = {d: self.evidence.made_questions(d) for d in domains}
+        rows += [(text, d, MADE, place) for d in domains for text, place in made[d]]
+        general = self._general_vectors()
+        rest = self.encoder.encode([text for text, *_ in rows[len(general) :]])
+        queries = [
+            Query(text=row[0], vector=vector) for row, vector in zip(rows, np.vstack([general, rest]), strict=True)
+        ]
+        measured = {
+            d: self.evidence.measure(d, queries, [place if route == d else None for _, route, _, place in rows])
+            for d in domains
+        }
+        return [
+            KnownQuestion(query=queries[i], route=route, kind=kind, evidence={d: measured[d][i] for d in domains})
+            for i, (_, route, kind, _) in enumerate(rows)
+        ]
+
+    def _general_vectors(self) -> NDArray[np.float32]:
+        """Embeddings of the general set, computed once."""
+        text = "\n".join(text for text, _ in self.general_set)
+        kept = self.folder / f"general-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npy"
+        try:
+            return np.asarray(np.load(kept, allow_pickle=False), dtype=np.float32)
+        except (OSError, ValueError):
+            vectors = self.encoder.encode([text for text, _ in self.general_set])
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = kept.with_suffix(".part.npy")
+            np.save(part, vectors)
+            part.replace(kept)
+            return vectors
+
+
+def kept_classifiers(path: Path, domains: Mapping[str, object]) -> dict[str, DomainClassifier]:
+    """
+    The classifiers in *path* of the *domains* that there are now.
+
+    Raises: RetrievalError if the file is damaged.
+    """
+    return {name: classifier for name, classifier in routing.load(path).items() if name in domains}

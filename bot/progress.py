@@ -1,0 +1,47 @@
+"""A progress bar on stderr for work that takes more than two seconds."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from bot.ports import Progress as OnProgress
+
+PATIENCE = 2.0  # seconds
+
+
+@contextmanager
+def progress_bar() -> Iterator[OnProgress]:
+    """Gives the function that work reports to; on a screen a bar, in a log a line per kind of work."""
+    console = Console(stderr=True)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("", start=True, total=None)
+    started = time.monotonic()
+    said = ""
+
+    def report(done: int, total: int, doing: str) -> None:
+        nonlocal said
+        if time.monotonic() - started < PATIENCE and total:
+            return
+        bar.start()
+        bar.update(task, completed=done, total=total or None, description=doing[:60])
+        kind = doing.partition(" ")[0]
+        if not console.is_terminal and kind != said:
+            console.print(f"{doing} ({total} in all)..." if total else f"{doing}...", highlight=False, markup=False)
+            said = kind
+
+    try:
+        yield report
+    finally:
+        bar.stop()

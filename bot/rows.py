@@ -1,0 +1,118 @@
+"""JSON in and out: rows of the batch commands, and replies as scripts read them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bot.errors import InputError
+from bot.messages import GENERAL, Citation, Feedback, Passage, Reply, RouteChoice
+
+Row = dict[str, Any]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """
+    The objects of a JSONL file.
+
+    Raises: InputError naming the file, and the line that is no object.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be read ({exc.strerror})") from exc
+    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _parsed(line: bytes, where: str) -> Row:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise InputError(f"{where}: not JSON ({exc}); each line holds one object") from exc
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: not an object; each line holds one object")
+    return row
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """
+    Write a JSONL file; it appears under its name only when it is whole.
+
+    Raises: InputError if it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        part.replace(path)
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be written ({exc.strerror}); choose another --output") from exc
+
+
+def text_of(row: Row) -> str:
+    """The question of a row; empty where there is none, which is answered with a reason."""
+    text = row.get("text")
+    return text if isinstance(text, str) else ""
+
+
+def passages_of(row: Row) -> tuple[str, ...] | None:
+    """The passages given with a question; None where there are none to be used."""
+    passages = row.get("passages")
+    if not isinstance(passages, list):
+        return None
+    return tuple(text for text in passages if isinstance(text, str) and text.strip())
+
+
+def reply_row(reply: Reply) -> Row:
+    """A reply as the contract has it."""
+    return {
+        "id": reply.id,
+        "text": reply.text,
+        "route": reply.route,
+        "probability": round(reply.probability, 4),
+        "domain_probability": round(reply.domain_probability, 4),
+        "decision": reply.decision,
+        "abstained": reply.abstained,
+        "citations": [citation_row(citation) for citation in reply.citations],
+        "adapter": reply.adapter,
+        "prompt": reply.prompt,
+        "model": reply.model,
+        "grounding": round(reply.grounding, 4),
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "seconds_to_first_token": reply.seconds_to_first_token,
+        "seconds": reply.seconds,
+    }
+
+
+def failed_row(reason: str) -> Row:
+    """A row that could not be served, with the same fields as any other."""
+    nothing = Reply(
+        id="", route=GENERAL, probability=0.0, domain_probability=0.0, adapter="none", prompt="none", model="none"
+    )
+    return {**reply_row(nothing), "text": reason, "abstained": True}
+
+
+def citation_row(citation: Citation) -> Row:
+    """A citation; `path` is the document's id where it has no address."""
+    return asdict(citation) | {"path": citation.document}
+
+
+def choice_row(choice: RouteChoice) -> Row:
+    """A route decision as the contract has it."""
+    return {
+        "route": choice.route,
+        "probability": round(choice.probability, 4),
+        "domain_probability": round(choice.domain_probability, 4),
+        "decision": choice.decision,
+    }
+
+
+def passage_rows(passages: Sequence[Passage]) -> list[Row]:
+    """Passages as the contract has them, best first."""
+    return [{"document": p.document, "chunk": p.chunk, "score": round(p.score, 4), "text": p.text} for p in passages]
+
+
+def feedback_row(feedback: Feedback) -> Row:
+    """A vote as the contract has it."""
+    return asdict(feedback) | {"at": feedback.at.isoformat()}

@@ -1,0 +1,218 @@
+"""
+Work on the index: done here where this process owns it, else handed to the process that does.
+
+A command that finds the index owned by somebody else (a running chat or server) puts its work into the database and
+waits; the owner picks it up within two seconds. Where the owner leaves before, the waiting command takes over.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from bot.app import Installation, Stores, open_installation, open_stores
+from bot.errors import PointsmanError
+from bot.messages import GENERAL, Message, RouteChoice
+from bot.owner import ownership
+from bot.ports import Progress, silent
+from bot.rows import Row, choice_row, failed_row, passage_rows, passages_of, reply_row, text_of
+from bot.settings import Settings
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.3  # how often owner and waiting commands look at the queue
+
+Payload = Mapping[str, Any]
+Worker = Callable[[Installation, Payload, Progress], Awaitable[Any]]
+
+
+async def run(settings: Settings, kind: str, payload: Payload, progress: Progress = silent) -> Any:
+    """
+    The result of a piece of work, done by whoever owns the index.
+
+    Raises: PointsmanError with the reason, wherever it was done.
+    """
+    async with open_stores(settings) as stores:
+        job: int | None = None
+        while True:
+            with ownership(settings.storage.directory) as mine:
+                if mine:
+                    if job is not None:
+                        await stores.jobs.requeue_running()
+                    return await _run_here(settings, stores, kind, payload, job, progress)
+            job = job if job is not None else await stores.jobs.submit(kind, payload)
+            done, result = await _wait_a_little(stores, job, progress)
+            if done:
+                return result
+
+
+async def _run_here(
+    settings: Settings, stores: Stores, kind: str, payload: Payload, job: int | None, progress: Progress
+) -> Any:
+    async with open_installation(settings, progress) as installation:
+        if job is None:
+            return await WORKERS[kind](installation, payload, progress)
+        while (taken := await stores.jobs.take()) is not None:
+            await _do(installation, taken.id, taken.kind, taken.payload)
+        return _outcome(await stores.jobs.status(job))
+
+
+async def _wait_a_little(stores: Stores, job: int, progress: Progress) -> tuple[bool, Any]:
+    """Returns: whether the job has ended, and its result."""
+    status = await stores.jobs.status(job)
+    if status.state in ("done", "failed"):
+        return True, _outcome(status)
+    progress(status.done, status.total, status.doing or "Waiting for the running Pointsman to do it")
+    await asyncio.sleep(LOOK_SECONDS)
+    return False, None
+
+
+def _outcome(status: Any) -> Any:
+    if status.error is not None:
+        raise PointsmanError(status.error)
+    return status.result
+
+
+@contextlib.asynccontextmanager
+async def serving_jobs(installation: Installation) -> Any:
+    """While the block runs, work that other commands hand over is done in the background."""
+    await installation.stores.jobs.requeue_running()
+    task = asyncio.create_task(_serve(installation))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _serve(installation: Installation) -> None:
+    while True:
+        try:
+            job = await installation.stores.jobs.take()
+        except PointsmanError as exc:
+            log.warning("the job queue cannot be read", reason=str(exc))
+            job = None
+        if job is None:
+            await asyncio.sleep(LOOK_SECONDS)
+        else:
+            await _do(installation, job.id, job.kind, job.payload)
+
+
+async def _do(installation: Installation, job: int, kind: str, payload: Payload) -> None:
+    """One job from the queue; how it ends is stored, a failure too."""
+    jobs = installation.stores.jobs
+    latest = _Latest()
+    reporting = asyncio.create_task(latest.report(installation, job))
+    try:
+        result = await WORKERS[kind](installation, payload, latest)
+    except PointsmanError as exc:
+        await jobs.finish(job, error=str(exc))
+    # An edge of the program: a defect must neither end the owner nor leave the other side waiting.
+    except Exception:
+        log.exception("a job failed", job=job, kind=kind)
+        await jobs.finish(job, error="something went wrong in the running Pointsman; its log says what")
+    else:
+        await jobs.finish(job, result=result)
+    finally:
+        reporting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reporting
+
+
+@dataclass
+class _Latest:
+    """A Progress that keeps the newest report and stores it now and then: each store is a write to the disk."""
+
+    newest: tuple[int, int, str] | None = None
+
+    def __call__(self, done: int, total: int, doing: str) -> None:
+        self.newest = (done, total, doing)
+
+    async def report(self, installation: Installation, job: int) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self.newest:
+                done, total, doing = self.newest
+                self.newest = None
+                await installation.stores.jobs.report(job, done=done, total=total, doing=doing)
+
+
+async def _ingest(here: Installation, payload: Payload, progress: Progress) -> Row:
+    domain = payload["domain"]
+    try:
+        report = await asyncio.to_thread(
+            here.sync.ingest,
+            domain,
+            [Path(path) for path in payload["paths"]],
+            access=payload["access"],
+            prune=payload["prune"],
+            progress=progress,
+        )
+    finally:
+        here.retriever.refresh(domain)
+    if report.added or report.updated or report.removed or domain not in here.router.domains:
+        await here.learn_routes(progress)
+    return asdict(report)
+
+
+async def _learn(here: Installation, payload: Payload, progress: Progress) -> None:
+    await here.learn_routes(progress)
+
+
+async def _route(here: Installation, payload: Payload, progress: Progress) -> list[Row]:
+    found = []
+    for number, row in enumerate(payload["rows"]):
+        progress(number, len(payload["rows"]), "Routing")
+        query = await here.retriever.embed(text_of(row))
+        evidence = await here.retriever.retrieve(query, labels=None, top_k=0)
+        choice: RouteChoice = here.router.choose(query, evidence, explicit=None)
+        found.append({"id": row.get("id"), **choice_row(choice)})
+    return found
+
+
+async def _retrieve(here: Installation, payload: Payload, progress: Progress) -> list[Row]:
+    found = []
+    for number, row in enumerate(payload["rows"]):
+        progress(number, len(payload["rows"]), "Retrieving")
+        query = await here.retriever.embed(text_of(row))
+        retrievals = await here.retriever.retrieve(query, labels=None, top_k=payload["top_k"])
+        found.append({"id": row.get("id"), "passages": passage_rows(retrievals[payload["domain"]].passages)})
+    return found
+
+
+async def _answer(here: Installation, payload: Payload, progress: Progress) -> list[Row]:
+    found = []
+    labels = here.labels_of(payload.get("user"))
+    assistant = here.assistant_with(payload.get("adapter"))
+    for number, row in enumerate(payload["rows"]):
+        progress(number, len(payload["rows"]), "Answering")
+        message = Message(
+            id=f"cli-{uuid4().hex}",
+            text=text_of(row),
+            user=payload.get("user") or "operator",
+            thread=payload.get("thread") or "",
+            route=payload.get("route"),
+            labels=labels,
+            passages=passages_of(row) if payload.get("route") != GENERAL else None,
+        )
+        try:
+            reply = reply_row(await assistant.reply_to(message))
+        except PointsmanError as exc:
+            reply = failed_row(str(exc))
+        found.append({**reply, "reply": reply["id"], "id": row.get("id")})
+    return found
+
+
+WORKERS: dict[str, Worker] = {
+    "ingest": _ingest,
+    "learn": _learn,
+    "route": _route,
+    "retrieve": _retrieve,
+    "answer": _answer,
+}

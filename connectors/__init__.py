@@ -1,0 +1,1 @@
+"""Ways in and out: chat platforms and the terminal."""
