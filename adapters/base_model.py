@@ -77,7 +77,9 @@ class BaseModel:
         import torch
         from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # not annotated
         gpu = torch.cuda.is_available()
         try:
             model = AutoModelForCausalLM.from_pretrained(

@@ -3,15 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import structlog
 
 from adapters.base_model import BaseModel
+from adapters.dataset import read_dataset
 from adapters.generator import TransformersGenerator
-from adapters.registry import NONE, AdapterRegistry, Always
+from adapters.registry import NONE, AdapterRegistry, AdapterVersion, Always
+from adapters.training import Recipe, train
 from bot.assistant import Assistant
 from bot.learning import RouteTeacher, kept_classifiers
 from bot.messages import EVERYONE, Feedback, Message, Reply
+from bot.owner import make_directory
 from bot.ports import OnText, Progress, discard, silent
 from bot.prompts import PromptLibrary
 from bot.routing import LearnedRouter
@@ -55,6 +59,7 @@ class Stores:
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """The stores alone: for commands that need neither index nor model."""
+    make_directory(settings.storage.directory)
     async with open_database(settings.database_url) as database:
         yield Stores.on(database)
 
@@ -122,10 +127,11 @@ async def open_installation(settings: Settings, progress: Progress = silent) -> 
         retriever = HybridRetriever(index, encoder, directory / "knowledge", access)
         teacher = RouteTeacher(encoder, retriever, directory / "router")
         router = LearnedRouter(kept_classifiers(teacher.path, domains), teacher.tasks())
-        base = BaseModel(settings.model.base, settings.models_directory, progress)
         registry = open_registry(settings)
         prompts = PromptLibrary(settings.prompts.directory)
-        generator = TransformersGenerator(base, registry, deadline_seconds=settings.model.deadline_seconds)
+        generator = TransformersGenerator(
+            base_model(settings, progress), registry, deadline_seconds=settings.model.deadline_seconds
+        )
         yield Installation(
             settings=settings,
             stores=stores,
@@ -148,8 +154,26 @@ async def open_installation(settings: Settings, progress: Progress = silent) -> 
         )
 
 
+def train_adapter(
+    settings: Settings, domain: str, dataset: Path, recipe: Recipe, progress: Progress = silent
+) -> AdapterVersion:
+    """
+    The next version of *domain*'s adapter, trained on the rows in *dataset*.
+
+    Raises: InputError for unusable rows, TrainingError if they do not allow a training.
+    """
+    rows = read_dataset(dataset, PromptLibrary(settings.prompts.directory))
+    work = settings.storage.directory / "training" / domain
+    trained = train(base_model(settings, progress), rows, work, recipe=recipe, progress=progress)
+    return open_registry(settings).add(trained, domain)
+
+
+def base_model(settings: Settings, progress: Progress = silent) -> BaseModel:
+    """The base model, not yet loaded."""
+    return BaseModel(settings.model.base, settings.models_directory, progress)
+
+
 def open_registry(settings: Settings) -> AdapterRegistry:
     """The adapter versions; needs neither index nor model."""
     choices = {domain.name: domain.adapter for domain in settings.domains}
-    base = BaseModel(settings.model.base, settings.models_directory)
-    return AdapterRegistry(settings.storage.directory / "adapters", choices, base.name)
+    return AdapterRegistry(settings.storage.directory / "adapters", choices, base_model(settings).name)

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.app import open_registry, open_stores
+from adapters.training import Recipe
+from bot.app import open_registry, open_stores, train_adapter
 from bot.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.doctor import examine
 from bot.errors import InputError
@@ -17,7 +18,6 @@ from bot.rows import Row, feedback_row, write_rows
 from bot.settings import Settings
 from bot.store import backup as copies
 from bot.store import schema
-from bot.training import train_adapter
 
 
 def _group(help: str) -> typer.Typer:
@@ -113,7 +113,7 @@ def train(
     Example: pointsman train --domain billing --dataset rows.jsonl
     """
     with progress_bar() as progress:
-        version = train_adapter(settings, settings.domain(domain).name, dataset, max_steps, progress)
+        version = train_adapter(settings, settings.domain(domain).name, dataset, Recipe(max_steps=max_steps), progress)
     if as_json:
         print_json(_adapter_row(version))
     else:

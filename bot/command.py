@@ -67,7 +67,9 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
 def configure_logging(*, debug: bool) -> None:
     """Logs to stderr; libraries only speak up when something is wrong."""
     level = logging.DEBUG if debug else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO if debug else logging.ERROR, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.INFO if debug else logging.ERROR)  # on the handler: some libraries set their own loggers
+    logging.basicConfig(handlers=[handler], force=True)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

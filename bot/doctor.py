@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from adapters.base_model import BaseModel
-from bot.app import open_installation, open_registry, open_stores
+from bot.app import base_model, open_installation, open_registry, open_stores
 from bot.errors import GenerationError, PointsmanError, SettingsError
 from bot.owner import ownership
 from bot.ports import Progress
@@ -94,7 +93,7 @@ def _adapters(settings: Settings) -> str:
 
 
 def _model(settings: Settings, progress: Progress) -> str:
-    base = BaseModel(settings.model.base, settings.models_directory, progress)
+    base = base_model(settings, progress)
     if not base.tokenizer.chat_template:
         raise GenerationError(f"model {base.name} has no chat template; choose an instruction-tuned model")
     return f"{base.name}, reads {base.context_tokens} tokens"

