@@ -9,9 +9,7 @@ from typing import Any, cast
 
 from bot.errors import InputError
 from bot.messages import Passage, Turn
-from bot.prompts import GROUNDED, PromptLibrary
-
-UNKNOWN = "I don't know."
+from bot.prompts import GROUNDED, REFUSAL, PromptLibrary
 
 _SHAPES = 'a row is {"messages": [...]} or {"question", "passages", "answer"}'
 
@@ -74,7 +72,7 @@ def _example(row: dict[str, Any], where: str, prompts: PromptLibrary) -> Trainin
         raise InputError(f'{where}: "answer" is a text, or null where the passages do not hold it')
     found = [Passage(document=f"row-{number}", chunk=0, text=str(text)) for number, text in enumerate(passages)]
     turns = prompts.get(GROUNDED).fill(question=question, earlier="", passages=found, constraints="")
-    return TrainingExample(turns=turns, answer=answer or UNKNOWN, answerable=answer is not None)
+    return TrainingExample(turns=turns, answer=answer or REFUSAL, answerable=answer is not None)
 
 
 def _from_messages(messages: object, where: str) -> TrainingExample:

@@ -151,9 +151,10 @@ class _Run:
 
     def complete(self, model: Any, base: BaseModel, adapter: str, deadline_seconds: float) -> Completion:
         import torch
-        from transformers import StoppingCriteriaList
+        from transformers import LogitsProcessorList, StoppingCriteriaList
 
         end = time.monotonic() + deadline_seconds
+        first = _first_token(base, self._prompt, len(self._ids))
         inputs = torch.tensor([self._ids], device=model.device)  # (1, tokens)
         try:
             with torch.inference_mode():
@@ -165,6 +166,7 @@ class _Run:
                     repetition_penalty=self._prompt.repetition_penalty,
                     pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
                     streamer=_streamer(base, self._on_piece),
+                    logits_processor=LogitsProcessorList([first]),
                     stopping_criteria=StoppingCriteriaList(
                         [_until(lambda: self._stop.is_set() or time.monotonic() > end)]
                     ),
@@ -178,6 +180,7 @@ class _Run:
             adapter=adapter,
             prompt_tokens=len(self._ids),
             completion_tokens=len(new),
+            refusal=first.probability,
             finish=self._finish(new, base, late=time.monotonic() > end),
         )
 
@@ -198,6 +201,35 @@ def _streamer(base: BaseModel, on_piece: Callable[[str], Any]) -> Any:
                 on_piece(text)
 
     return Pieces(base.tokenizer, skip_prompt=True, skip_special_tokens=True)
+
+
+def _first_token(base: BaseModel, prompt: Prompt, length: int) -> Any:
+    import torch
+    from transformers import LogitsProcessor
+
+    token = base.encode_answer(prompt.refusal)[0] if prompt.refusal else None
+
+    class FirstToken(LogitsProcessor):
+        """
+        Decides at the first token whether the model refuses.
+
+        Left to itself a small model refuses at random; its probability of refusing, held against a threshold that
+        depends on the retrieval evidence, is worth more.
+        """
+
+        probability = 0.0
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            if token is None or input_ids.shape[1] != length:
+                return scores
+            self.probability = float(torch.softmax(scores[0].float(), dim=-1)[token])
+            if self.probability <= prompt.refuse_above:
+                scores[0, token] = -torch.inf
+            else:
+                scores[0, :token] = scores[0, token + 1 :] = -torch.inf
+            return scores
+
+    return FirstToken()
 
 
 def _until(done: Callable[[], bool]) -> Any:

@@ -1,5 +1,6 @@
 """Questions that are answered with a reason instead of a model: empty, endless, or in a language that is not served."""
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -11,10 +12,13 @@ SURE = (
 )
 CLOSE_TO_ENGLISH = frozenset({"en", "pcm"})  # Nigerian Pidgin: short English questions are often taken for it
 
+_LINE_END = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
+
 
 def clean(text: str) -> str:
-    """*text* without control characters and lone surrogates, trimmed."""
-    return "".join(c for c in text if c in "\n\t" or (c.isprintable() and not "\ud800" <= c <= "\udfff")).strip()
+    """*text* without control characters and lone surrogates, every kind of space a plain one, trimmed."""
+    spaced = (" " if c.isspace() and c not in "\n\t" else c for c in _LINE_END.sub("\n", text))
+    return "".join(c for c in spaced if c in "\n\t" or c.isprintable()).strip()
 
 
 def objection(text: str) -> str | None:

@@ -10,7 +10,6 @@ from bot.messages import Citation, Completion, Passage, Prompt, Reply
 from bot.ports import Generator, OnText
 
 RESULT = "Answer:"
-FLOOR = 0.2  # cosine of question and passage; below it lie questions about other things, see tests/benchmarks
 NONE = "none"  # no adapter, no prompt
 
 
@@ -95,11 +94,6 @@ async def write_grounded(
         await on_text(answer.text)
         return answer
     return Answer(text=verdict.text, citations=verdict.citations, grounding=verdict.grounding, completion=completion)
-
-
-def too_weak(passages: Sequence[Passage]) -> bool:
-    """Whether even the nearest passage is about something else."""
-    return max(passage.dense for passage in passages) < FLOOR
 
 
 def unknown(domain: str, passages: Sequence[Passage], completion: Completion | None = None) -> Answer:

@@ -5,15 +5,16 @@ The main path: a question in, an answer with its lineage out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from bot import wording
-from bot.answering import NONE, Answer, Stopwatch, too_weak, unknown, write_general, write_grounded
+from bot.answering import NONE, Answer, Stopwatch, unknown, write_general, write_grounded
 from bot.conversation import MEMORY, Asked, understand
+from bot.grounding import refuse_above, too_weak
 from bot.messages import GENERAL, Message, Passage, Prompt, Reply, Retrieval, RouteChoice
 from bot.ports import AdapterChooser, ExchangeStore, Generator, OnText, Retriever, Router, discard
-from bot.prompts import GROUNDED, PromptLibrary, constraints, fit
+from bot.prompts import GROUNDED, REFUSAL, PromptLibrary, constraints, fit
 from bot.settings import DomainSettings
 
 TOP_K = 3  # passages in a prompt: on a small machine each costs the reader a second
@@ -79,7 +80,7 @@ class Assistant:
         if choice.route == GENERAL:
             template = self.prompts.for_kind(choice.task)
             return fit(template, tokens=self.generator, question=asked.text, history=asked.history)
-        return fit(
+        prompt = fit(
             self.prompts.get(GROUNDED),
             tokens=self.generator,
             question=asked.text,
@@ -87,6 +88,7 @@ class Assistant:
             passages=passages,
             constraints=constraints(self.domains.get(choice.route)),
         )
+        return replace(prompt, refusal=REFUSAL, refuse_above=refuse_above(passages))
 
     def _draft(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage], plan: Answer | Prompt) -> Reply:
         """The reply as far as it is known before the first character."""

@@ -18,6 +18,7 @@ _POINTS_BACK = re.compile(
 )
 _PREFIX = re.compile(r"^\s*/?(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:\s+(?P<text>\S.*)$", re.S)
 SHORT = 8  # words
+LEANT_ON = 60  # words of the questions before that a follow-up keeps: the encoder reads about 190 in all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +45,15 @@ def understand(message: Message, past: Sequence[Exchange], routes: Sequence[str]
     if objection := admission.objection(text):
         return Asked(text=text, standalone=text, objection=objection)
     may_ask_back = not any(exchange.reply.decision == "ask_back" for exchange in past)
-    if past and past[-1].reply.decision == "ask_back" and (picked := _picked(text, routes)):
+    chosen = message.route or route
+    if not chosen and past and past[-1].reply.decision == "ask_back" and (picked := _picked(text, routes)):
         first = past[-1].reply.question or past[-1].message.text
         return Asked(text=first, standalone=first, route=picked, may_ask_back=False)
-    earlier = past[-1].reply.question or past[-1].message.text if past and leans_on_the_last(text) else ""
+    earlier = _before(past[-1]) if past and leans_on_the_last(text) else ""
     return Asked(
         text=text,
         standalone=f"{earlier} {text}".strip(),
-        route=message.route or route,
+        route=chosen,
         earlier=earlier,
         history=_history(past),
         may_ask_back=may_ask_back,
@@ -77,7 +79,12 @@ def _picked(text: str, routes: Sequence[str]) -> str | None:
     """The one route that a short answer names."""
     words = re.findall(r"[a-z0-9_-]+", text.casefold())
     named = [route for route in (*routes, GENERAL) if route in words]
-    return named[0] if len(named) == 1 and len(words) <= SHORT else None
+    a_new_question = len(words) > (2 if "?" in text else SHORT)
+    return named[0] if len(named) == 1 and not a_new_question else None
+
+
+def _before(exchange: Exchange) -> str:
+    return " ".join((exchange.reply.question or exchange.message.text).split()[-LEANT_ON:])
 
 
 def _history(past: Sequence[Exchange]) -> tuple[Turn, ...]:

@@ -6,6 +6,7 @@ makes it unsupported. That is cheap enough for every sentence, needs no second m
 the citation quotes the words that support the answer.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,11 @@ from bot.ports import OnText
 
 SUPPORTED = 0.6  # a sentence with less of its content words in one passage is not shown
 MAX_QUOTE = 240  # characters
-STEM = 6  # words that begin alike mean alike: "retrieved", "retrieval"
+STEM = 6  # words that begin alike mean alike: "retrieved", "retrieval"; numbers do not
 
+# [1] is for us to write: models copy it from the numbered passages.
+_MARKER = re.compile(r"^\[\d{1,2}\]\s*|(?:\s+|(?<=[.!?,;:]))\[\d{1,2}\](?!\w)")
+_LIST_NUMBER = re.compile(r"\s*\d{1,2}\.")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
 _REFUSAL = re.compile(
@@ -101,6 +105,30 @@ _STOP = frozenset(
 )
 
 
+# Chance that a passage does not hold the answer, from the cosine of question and passage: a logistic regression on 600
+# questions of six SQuAD 2.0 articles, own paragraph against the nearest, and a random, paragraph of another article; of four
+# questions one is taken to be unanswerable.
+INTERCEPT, SLOPE = 5.17, -17.93
+TAUGHT_ODDS = 0.45  # refusals to answers in the rows of the reading adapter: what its own probability presumes
+FLOOR = 0.2  # 98 % of those questions are nearer to their own paragraph than this, 95 % farther from a random one
+
+
+def too_weak(passages: Sequence[Passage]) -> bool:
+    """Whether even the nearest passage is about something else."""
+    return max(passage.dense for passage in passages) < FLOOR
+
+
+def refuse_above(passages: Sequence[Passage]) -> float:
+    """
+    How probable the model has to hold a refusal for it to be believed, in [0, 1].
+
+    By Bayes' rule: the model learnt its odds where refusals had TAUGHT_ODDS; here the passages' nearness gives others.
+    """
+    nearest = max(passage.dense for passage in passages)
+    odds = math.exp(min(INTERCEPT + SLOPE * nearest, 20.0))
+    return 1.0 / (1.0 + odds / TAUGHT_ODDS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What became of an answer."""
@@ -136,13 +164,14 @@ class Release:
     async def __call__(self, piece: str) -> None:
         """Take the next piece of the answer."""
         self._pending += piece
-        while match := _SENTENCE_END.search(self._pending):
-            sentence, gap = self._pending[: match.start()], match.group()
-            self._pending = self._pending[match.end() :]
-            await self._check(sentence, gap)
+        # A gap at the very end may go on in the next piece.
+        while (end := _sentence_end(self._pending)) and end.end() < len(self._pending):
+            await self._take(end)
 
     async def verdict(self) -> Verdict:
         """The outcome, once the model has stopped."""
+        while end := _sentence_end(self._pending):
+            await self._take(end)
         await self._check(self._pending, "")
         self._pending = ""
         return Verdict(
@@ -151,7 +180,14 @@ class Release:
             grounding=sum(1 for text in self._kept if text.strip()) / self._checked if self._checked else 0.0,
         )
 
+    async def _take(self, end: re.Match[str]) -> None:
+        gap = end.group().lstrip("\"')]")
+        sentence = self._pending[: end.end() - len(gap)]
+        self._pending = self._pending[end.end() :]
+        await self._check(sentence, gap)
+
     async def _check(self, sentence: str, gap: str) -> None:
+        sentence = _MARKER.sub("", sentence)
         if not _WORD.search(sentence):
             return
         self._checked += 1
@@ -161,9 +197,15 @@ class Release:
             return
         if number not in self._cited:
             self._cited[number] = cite(number, self.passages[number - 1], f"{sentence} {self.question}")
-        shown = f"{sentence.rstrip()} [{number}]{' ' if gap.isspace() and gap[0] == ' ' else gap}"
+        shown = f"{sentence.rstrip()} [{number}]{' ' if gap.startswith(' ') else gap}"
         self._kept.append(shown)
         await self.on_text(shown)
+
+
+def _sentence_end(text: str) -> re.Match[str] | None:
+    """Where the first sentence of *text* ends; the number in front of a list item is not a sentence."""
+    ends = _SENTENCE_END.finditer(text)
+    return next((end for end in ends if not _LIST_NUMBER.fullmatch(text, 0, end.start())), None)
 
 
 def is_refusal(text: str) -> bool:
@@ -205,4 +247,4 @@ def cite(number: int, passage: Passage, words: str) -> Citation:
 
 def _stems(text: str) -> list[str]:
     words = [word.casefold() for word in _WORD.findall(text)]
-    return [word[:STEM] for word in words if word not in _STOP]
+    return [word if any(c.isdigit() for c in word) else word[:STEM] for word in words if word not in _STOP]

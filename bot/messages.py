@@ -124,6 +124,8 @@ class Prompt:
     max_new_tokens: int = 256
     repetition_penalty: float = 1.0  # above 1: the model avoids words it has used, or read
     hidden_reasoning: bool = False  # the text before "Answer:" is not shown to the user
+    refusal: str = ""  # the words by which the model says that the passages do not hold the answer
+    refuse_above: float = 1.0  # it may say them only where their first token is more probable than this
 
     @property
     def label(self) -> str:
@@ -140,6 +142,7 @@ class Completion:
     adapter: str  # "name@version" or "none"
     prompt_tokens: int
     completion_tokens: int
+    refusal: float = 0.0  # probability of the refusal's first token, in [0, 1]
     finish: Literal["stop", "length", "deadline"] = "stop"
 
 

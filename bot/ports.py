@@ -75,8 +75,8 @@ class Retriever(Protocol):
 class EvidenceSource(Protocol):
     """What the domains' indexes say to questions, for teaching the router."""
 
-    def made_questions(self, domain: str) -> Sequence[tuple[str, tuple[str, int]]]:
-        """Returns: stand-ins for questions with the chunk (document, position) each was taken from."""
+    def made_questions(self, domain: str) -> Sequence[tuple[str, tuple[str, int] | None]]:
+        """Returns: stand-ins for questions with the chunk (document, position) to leave out."""
         ...
 
     def measure(

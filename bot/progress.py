@@ -18,13 +18,15 @@ def progress_bar() -> Iterator[OnProgress]:
     console = Console(stderr=True)
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # names of documents may hold brackets
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
+        redirect_stdout=False,  # what a command prints belongs on stdout, whatever stderr is
+        redirect_stderr=False,
     )
     task = bar.add_task("", start=True, total=None)
     started = time.monotonic()

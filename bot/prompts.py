@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError, UndefinedError
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bot.errors import InputError, PromptTooLong, SettingsError
@@ -24,6 +25,7 @@ from bot.settings import DomainSettings
 
 SHIPPED = Path(__file__).parent / "templates"
 GROUNDED = "domain/answer"  # for questions that are answered from passages
+REFUSAL = "I don't know."  # what that prompt tells the model to say where the passages do not hold the answer
 PLAIN = "general/answer"  # for general questions of no special kind
 
 _FILE = re.compile(r"(?P<task>[a-z0-9-]+)\.v(?P<version>[1-9][0-9]*)\.md")
@@ -56,7 +58,7 @@ class Template:
         """
         The chat turns with *values* in place; `history` turns go between the examples and the question.
 
-        Raises: InputError naming each variable that is missing.
+        Raises: InputError naming each variable that is missing, or what else the template cannot do.
         """
         turns: list[Turn] = []
         for section, text in self.sections:
@@ -70,8 +72,13 @@ class Template:
     def _fill(self, text: str, values: Mapping[str, Any]) -> str:
         try:
             return _jinja.from_string(text).render(values).strip()
-        except UndefinedError as exc:
-            raise InputError(f"prompt {self.label}: {exc.message}; give it a value or take it out") from exc
+        except (TemplateError, TypeError) as exc:
+            missing = sorted(self._variables() - values.keys() - _jinja.globals.keys())
+            reason = f"no value for {', '.join(missing)}; give one or take it out" if missing else str(exc)
+            raise InputError(f"prompt {self.label}: {reason}") from exc
+
+    def _variables(self) -> set[str]:
+        return set().union(*(find_undeclared_variables(_jinja.parse(text)) for _, text in self.sections))
 
 
 class PromptLibrary:
@@ -79,6 +86,10 @@ class PromptLibrary:
 
     def __init__(self, own: Path | None = None) -> None:
         self._templates: dict[str, dict[int, Template]] = {}
+        if own is not None and not own.is_dir():
+            raise SettingsError(
+                f"[prompts] directory: the folder {own} does not exist; make it or take the setting out"
+            )
         for folder in (SHIPPED, *([own] if own else [])):
             for path in sorted(folder.glob("*/*.md")):
                 self._add(load_template(path), path)
@@ -103,7 +114,7 @@ class PromptLibrary:
         versions = self._templates.get(name)
         if versions is None:
             raise InputError(f"prompt {name!r} does not exist; there are: {', '.join(sorted(self._templates))}")
-        wanted = int(version) if version.isdigit() else None if version else max(versions)
+        wanted = int(version) if version.isdecimal() else None if version else max(versions)
         if wanted not in versions:
             raise InputError(
                 f"prompt {name!r} has no version {version}; it has: {', '.join(map(str, sorted(versions)))}"
@@ -128,14 +139,16 @@ def load_template(path: Path) -> Template:
 
     Raises: SettingsError naming the file and what is wrong with it.
     """
-    text = path.read_text(encoding="utf-8")
     match = _FILE.fullmatch(path.name)
     if match is None:
         raise SettingsError(f"{path}: a prompt file is called <task>.v<version>.md, such as explain.v2.md")
     try:
+        text = path.read_text(encoding="utf-8")
         _, head, body = text.split("---\n", 2)
-        fields = yaml.safe_load(head) or {}
-        parts = _SECTION.split(body)[1:]
+        fields = dict(yaml.safe_load(head) or {})
+        before, *parts = _SECTION.split(body)
+        if before.strip():
+            raise ValueError(f"{before.strip().splitlines()[0]!r} stands in front of the first section")
         sections = tuple(zip(parts[::2], parts[1::2], strict=True))
         for _, section in sections:
             _jinja.from_string(section)
@@ -149,7 +162,7 @@ def load_template(path: Path) -> Template:
             kinds=tuple(fields.pop("kinds", ())),
             **fields,
         )
-    except (ValueError, TypeError, TemplateError, yaml.YAMLError) as exc:
+    except (OSError, ValueError, TypeError, TemplateError, yaml.YAMLError) as exc:
         raise SettingsError(f"{path}: not a prompt file ({exc}); compare with one of {SHIPPED}") from exc
 
 

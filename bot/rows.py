@@ -43,7 +43,8 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")  # what a lone surrogate is in JSON
         part.replace(path)
     except OSError as exc:
         raise InputError(f"{path}: cannot be written ({exc.strerror}); choose another --output") from exc

@@ -155,6 +155,7 @@ def load_settings(file: Path | None = None) -> Settings:
     path = named or DEFAULT_FILE
     if named and not named.is_file():
         raise SettingsError(f"settings file {named} does not exist; give another with --config")
+    _refuse_misspelt_variables()
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return Settings(**_anchored(_known(values), path.parent))
@@ -164,10 +165,22 @@ def load_settings(file: Path | None = None) -> Settings:
         first = exc.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "settings"
         raise SettingsError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from exc
+    except ValueError as exc:  # pydantic-settings: what a variable holds is no JSON
+        raise SettingsError(f"a POINTSMAN_* variable: {exc}; lists and whole sections are given as JSON") from exc
 
 
 # Sections of the contract whose connectors are not built yet: a file written for them is welcome.
 _LATER = ("slack", "discord", "console")
+
+
+def _refuse_misspelt_variables() -> None:
+    """A key that is misspelt is found with the file's own; pydantic-settings passes over a misspelt section."""
+    for name in os.environ:
+        section, nested, _ = name.upper().removeprefix("POINTSMAN_").lower().partition("__")
+        if name.upper().startswith("POINTSMAN_") and nested and section not in (*Settings.model_fields, *_LATER):
+            raise SettingsError(
+                f"{name}: there is no section {section!r}; there are: {', '.join(Settings.model_fields)}"
+            )
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:
@@ -180,9 +193,11 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         part = values.get(section)
         if isinstance(part, dict) and isinstance(part.get(key), str):
             part[key] = str(folder / part[key])
-    for domain in values.get("domains", []):
+    domains = values.get("domains")
+    for domain in domains if isinstance(domains, list) else []:
         if isinstance(domain, dict) and isinstance(domain.get("documents"), list):
-            domain["documents"] = [str(folder / path) for path in domain["documents"]]
+            paths = domain["documents"]
+            domain["documents"] = [str(folder / path) if isinstance(path, str) else path for path in paths]
     base = values.get("model", {}).get("base") if isinstance(values.get("model"), dict) else None
     if isinstance(base, str) and base.startswith("."):
         values["model"]["base"] = str(folder / base)

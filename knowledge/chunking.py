@@ -17,7 +17,8 @@ CountTokens = Callable[[str], int]
 def split(document: Document, count_tokens: CountTokens) -> list[Chunk]:
     """The chunks of *document*, in order; none is longer than MAX_TOKENS."""
     found: list[Chunk] = []
-    for heading, body in _joined(list(_sections(document)), count_tokens):
+    sections = list(_sections(document, count_tokens)) or [(document.title, document.text.strip())]
+    for heading, body in _joined(sections, count_tokens):
         heading = _shortened(heading, count_tokens)
         room = MAX_TOKENS - count_tokens(heading) - 1
         for piece in chunkerify(count_tokens, room, memoize=False)(body):
@@ -34,7 +35,7 @@ def split(document: Document, count_tokens: CountTokens) -> list[Chunk]:
     return found
 
 
-def _sections(document: Document) -> Iterator[tuple[str, str]]:
+def _sections(document: Document, count_tokens: CountTokens) -> Iterator[tuple[str, str]]:
     """(headings from the title down, body) per section that has a body."""
     lines = document.text.split("\n")
     path: list[tuple[int, str]] = []
@@ -42,9 +43,12 @@ def _sections(document: Document) -> Iterator[tuple[str, str]]:
     tokens = MarkdownIt("commonmark").parse(document.text)
     for number, token in enumerate(tokens):
         if token.type == "heading_open" and token.map and token.level == 0:
+            heading = _plain(tokens[number + 1].content)
+            if count_tokens(heading) > MAX_HEADING_TOKENS:
+                continue  # a paragraph with a line below it
             yield from _section(document, path, lines[begin : token.map[0]])
             level = int(token.tag[1])
-            path = [*(p for p in path if p[0] < level), (level, _plain(tokens[number + 1].content))]
+            path = [*(p for p in path if p[0] < level), (level, heading)]
             begin = token.map[1]
     yield from _section(document, path, lines[begin:])
 
@@ -90,4 +94,4 @@ def _shortened(heading: str, count_tokens: CountTokens) -> str:
 
 
 def _plain(heading: str) -> str:
-    return heading.replace("`", "").replace("*", "").strip(" #¶")
+    return " ".join(heading.replace("`", "").replace("*", "").split()).removesuffix("¶").removesuffix(" #").strip()

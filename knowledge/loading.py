@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot import admission
 from bot.errors import InputError
 from bot.messages import Document
 
@@ -83,7 +84,7 @@ def _of_file(file: Path, name: str) -> Iterator[Source | Unreadable]:
         yield Source(name, file)
         return
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
         yield Unreadable(name, f"cannot be read: {exc}")
         return
@@ -142,7 +143,8 @@ def _convert(data: bytes, suffix: str) -> tuple[str, str | None]:
         )
     # Broken files raise whatever the parsers below markitdown happen to raise.
     except Exception as exc:
-        raise InputError(f"it is broken or protected ({str(exc).splitlines()[0][:200] or type(exc).__name__})") from exc
+        reason = str(exc).strip().rpartition("\n")[2].strip(" -") or type(exc).__name__
+        raise InputError(f"it is broken or protected ({reason[:200]})") from exc
     return result.markdown, result.title
 
 
@@ -169,7 +171,4 @@ def _content_of(html: bytes) -> bytes:
 
 def _clean(text: str) -> str:
     """Without control characters and lone surrogates, which neither index nor model can use."""
-    kept = "".join(
-        c for c in text.replace("\r\n", "\n") if c in "\n\t" or (c.isprintable() and not "\ud800" <= c <= "\udfff")
-    )
-    return _BLANK_LINES.sub("\n\n", kept).strip()
+    return _BLANK_LINES.sub("\n\n", admission.clean(text))

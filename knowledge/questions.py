@@ -10,16 +10,18 @@ from knowledge.chroma import Place
 
 MAX_OF_EACH = 300  # headings, and sentences
 MIN_HEADING_WORDS = 2
+SMALL = 50  # chunks
 SENTENCE_WORDS = range(4, 26)
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
-def made_questions(chunks: Sequence[Chunk], *, seed: int = 0) -> list[tuple[str, Place]]:
+def made_questions(chunks: Sequence[Chunk], *, seed: int = 0) -> list[tuple[str, Place | None]]:
     """
-    Headings and sentences of *chunks*, each with the chunk it was taken from.
+    Headings and sentences of *chunks*, each with the chunk to leave out when evidence for the stand-in is measured.
 
-    That chunk has to be left out when evidence for the stand-in is measured: no real question is a copy of a chunk.
+    That is the chunk it was taken from: no real question is a copy of a chunk. In a small domain headings keep theirs,
+    since nothing else there is about the same thing.
     """
     chance = np.random.default_rng(seed)
     by_heading = {_last(chunk.heading): chunk for chunk in reversed(chunks)}
@@ -29,7 +31,10 @@ def made_questions(chunks: Sequence[Chunk], *, seed: int = 0) -> list[tuple[str,
         sentences = _sentences(chunks[i])
         if sentences:
             picked.append((sentences[chance.integers(len(sentences))], chunks[i]))
-    return [(text, (chunk.document, chunk.index)) for text, chunk in picked]
+    small = len(chunks) < SMALL
+    return [
+        (text, None if small and text in by_heading else (chunk.document, chunk.index)) for text, chunk in picked
+    ]
 
 
 def _last(heading: str) -> str:

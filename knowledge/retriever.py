@@ -134,7 +134,7 @@ class HybridRetriever:
         found = [shelf.search(queries, top_k=top_k, without=without) for shelf in shelves]
         return [_merged(row, top_k) for row in zip(*found, strict=True)] if found else [Retrieval()] * len(queries)
 
-    def made_questions(self, domain: str) -> list[tuple[str, Place]]:
+    def made_questions(self, domain: str) -> list[tuple[str, Place | None]]:
         """Stand-ins for questions, from the domain's own text."""
         return made_questions([chunk for shelf in self.shelves(domain) for chunk in shelf.words.chunks])
 

@@ -1,0 +1,30 @@
+"""`make bench`: every table, each beside its baseline in the same run."""
+
+import time
+
+import bench_privacy
+import bench_reading
+import bench_retrieval
+import bench_routing
+import bench_stages
+from knowledge_base import open_knowledge_base
+from tables import DATA, show
+
+
+def main() -> None:
+    """Print the tables; about half an hour on two cores, less when the corpora are embedded already."""
+    begin = time.monotonic()
+    show("Stages of one question, and memory", bench_stages.run())
+    if not DATA.is_dir():
+        print(f"\nThe public data is not at {DATA}: the other tables are left out.")
+        return
+    base = open_knowledge_base()
+    show("Retrieval", bench_retrieval.run(base))
+    show("Routing (routing_mix)", bench_routing.run(base))
+    show("Reading (SQuAD 2.0, held-out articles)", bench_reading.run())
+    show("Redaction (held-out templates)", bench_privacy.run())
+    print(f"\nAll in {(time.monotonic() - begin) / 60:.0f} minutes.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Tables of measured figures, and where the public data lies."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+WORK = Path(__file__).parents[2] / "var" / "bench"  # indexes of the data sets, kept between runs
+
+Row = Mapping[str, Any]
+
+
+def rows_of(name: str) -> list[dict[str, Any]]:
+    """The rows of a data set's file, such as "squad2/qa.jsonl"."""
+    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+
+
+def show(title: str, rows: Sequence[Row]) -> None:
+    """Print *rows* as a Markdown table."""
+    print(f"\n### {title}\n")
+    names = list(rows[0])
+    print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
+    for row in rows:
+        print("| " + " | ".join(_text(row.get(name, "")) for name in names) + " |", flush=True)
+
+
+def _text(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

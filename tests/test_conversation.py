@@ -1,0 +1,171 @@
+"""What a message means within its thread."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import MESSAGE, REPLY
+
+from bot.conversation import LEANT_ON, Asked, leans_on_the_last, understand
+from bot.messages import Exchange, Turn
+
+ROUTES = ("billing", "it-support")
+
+
+def exchange(question: str, answer: str = "An answer.", **reply: Any) -> Exchange:
+    kept = replace(REPLY, text=answer, **({"question": question} | reply))
+    return Exchange(message=replace(MESSAGE, text=question), reply=kept, complete=True)
+
+
+def ask(text: str, *past: Exchange, route: str | None = None) -> Asked:
+    return understand(replace(MESSAGE, text=text, route=route), past, ROUTES)
+
+
+ASKED_BACK = exchange("When is it paid?", "Is this about billing?", decision="ask_back")
+REFUND = exchange("When is my refund paid?", "Within 14 days [1].")
+
+
+def test_first_question_stands_alone() -> None:
+    asked = ask("When is my refund paid?")
+
+    assert asked == Asked(text="When is my refund paid?", standalone="When is my refund paid?")
+
+
+@pytest.mark.parametrize(
+    ("text", "route", "left"),
+    [
+        ("billing: When is it paid?", "billing", "When is it paid?"),
+        ("/billing: When is it paid?", "billing", "When is it paid?"),
+        ("general: Write a haiku", "general", "Write a haiku"),
+        ("it-support: my screen\nis dark", "it-support", "my screen\nis dark"),
+        ("travel: When is it paid?", None, "travel: When is it paid?"),
+        ("billing:When is it paid?", None, "billing:When is it paid?"),
+        ("error 5: what does it mean?", None, "error 5: what does it mean?"),
+    ],
+)
+def test_prefix_that_names_a_route_chooses_it(text: str, route: str | None, left: str) -> None:
+    asked = ask(text)
+
+    assert (asked.route, asked.text) == (route, left)
+
+
+def test_route_of_the_message_wins_over_a_prefix() -> None:
+    asked = ask("billing: When is it paid?", route="it-support")
+
+    assert asked.route == "it-support"
+
+
+@pytest.mark.parametrize(
+    ("text", "leans"),
+    [
+        ("And how long does it take?", True),
+        ("What about invoices?", True),
+        ("why", True),
+        ("for companies?", True),
+        ("Can I cancel it?", True),
+        ("How do I change the address on an invoice?", False),
+        ("Which of the two plans has more storage and what does it cost a month?", False),
+        ("And " + "word " * 16, False),
+    ],
+)
+def test_question_leans_on_the_last_if_it_opens_with_a_link_or_points_back(text: str, leans: bool) -> None:
+    assert leans_on_the_last(text) == leans
+
+
+def test_follow_up_is_retrieved_for_with_the_question_before_it() -> None:
+    asked = ask("And how long does it take?", REFUND)
+
+    assert asked.text == "And how long does it take?"
+    assert asked.standalone == "When is my refund paid? And how long does it take?"
+    assert asked.earlier == "When is my refund paid?"
+
+
+def test_follow_up_without_a_question_before_it_stands_alone() -> None:
+    asked = ask("And how long does it take?")
+
+    assert (asked.standalone, asked.earlier) == ("And how long does it take?", "")
+
+
+def test_independent_question_forgets_the_one_before() -> None:
+    asked = ask("How do I change the address on an invoice?", REFUND)
+
+    assert (asked.standalone, asked.earlier) == ("How do I change the address on an invoice?", "")
+
+
+def test_long_chain_of_follow_ups_still_ends_with_the_newest_question() -> None:
+    before = exchange("word " * 500 + "the newest of the old")
+
+    asked = ask("And how long does it take?", before)
+
+    assert len(asked.earlier.split()) == LEANT_ON
+    assert asked.standalone.endswith("the newest of the old And how long does it take?")
+
+
+@pytest.mark.parametrize("text", ["", "  \n ", "?!", "\x00\x07", "\ud800"])
+def test_message_without_a_word_has_an_objection(text: str) -> None:
+    asked = ask(text, REFUND)
+
+    assert asked.objection
+
+
+@pytest.mark.parametrize(
+    ("text", "route"),
+    [
+        ("billing", "billing"),
+        ("Billing, please!", "billing"),
+        ("“billing”", "billing"),
+        ("billing?", "billing"),
+        ("I think that it-support is right", "it-support"),
+        ("general", "general"),
+    ],
+)
+def test_answer_to_a_question_back_picks_the_route_of_the_first_question(text: str, route: str) -> None:
+    asked = ask(text, ASKED_BACK)
+
+    assert (asked.text, asked.standalone, asked.route) == ("When is it paid?", "When is it paid?", route)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "billing or general",
+        "What does the billing team do?",
+        "it-support: what does billing mean",
+        "My screen is dark since this morning",
+        "The billing address of our company in Spain has changed last month",
+    ],
+)
+def test_other_message_after_a_question_back_is_a_question_of_its_own(text: str) -> None:
+    asked = ask(text, ASKED_BACK)
+
+    assert asked.text == text.removeprefix("it-support: ")
+
+
+def test_route_of_the_message_is_not_overruled_by_a_pick() -> None:
+    asked = ask("billing", ASKED_BACK, route="it-support")
+
+    assert asked.route == "it-support"
+
+
+def test_route_named_without_a_question_back_is_a_question() -> None:
+    asked = ask("billing", REFUND)
+
+    assert (asked.text, asked.route) == ("billing", None)
+
+
+@pytest.mark.parametrize(("past", "may"), [((), True), ((REFUND,), True), ((ASKED_BACK, REFUND), False)])
+def test_thread_is_asked_back_once(past: tuple[Exchange, ...], may: bool) -> None:
+    asked = ask("How do I change the address on an invoice?", *past)
+
+    assert asked.may_ask_back is may
+
+
+def test_history_is_question_and_answer_by_turns_without_questions_back() -> None:
+    asked = ask("And then?", REFUND, ASKED_BACK, exchange("Thanks", "You are welcome."), exchange("Nothing came", ""))
+
+    assert asked.history == (
+        Turn(role="user", content="When is my refund paid?"),
+        Turn(role="assistant", content="Within 14 days [1]."),
+        Turn(role="user", content="Thanks"),
+        Turn(role="assistant", content="You are welcome."),
+    )
