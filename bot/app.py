@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -12,9 +13,11 @@ from adapters.dataset import read_dataset
 from adapters.generator import TransformersGenerator
 from adapters.registry import NONE, AdapterRegistry, AdapterVersion, Always
 from adapters.training import Recipe, train
+from bot import wording
 from bot.assistant import Assistant
+from bot.errors import PointsmanError
 from bot.learning import RouteTeacher, kept_classifiers
-from bot.messages import EVERYONE, Feedback, Message, Reply
+from bot.messages import EVERYONE, Feedback, Message, Reply, now
 from bot.owner import make_directory
 from bot.ports import OnText, Progress, discard, silent
 from bot.prompts import PromptLibrary
@@ -103,8 +106,14 @@ class Installation:
         return replace(self.assistant, adapters=Always(adapter))
 
     async def on_message(self, message: Message, on_text: OnText = discard) -> Reply:
-        """Answer a message of a connector."""
-        return await self.assistant.reply_to(message, on_text)
+        """Answer a message of a connector; whatever happens, with a reply or a PointsmanError that gives a reason."""
+        try:
+            return await self.assistant.reply_to(message, on_text)
+        except PointsmanError:
+            raise
+        except Exception as exc:
+            log.exception("a question could not be answered", message=message.id, thread=message.thread)
+            raise PointsmanError(wording.APOLOGY) from exc
 
     async def on_feedback(self, feedback: Feedback) -> None:
         """Keep a vote."""
@@ -119,8 +128,10 @@ async def open_installation(settings: Settings, progress: Progress = silent) -> 
     Raises: PointsmanError naming what is missing or broken.
     """
     directory = settings.storage.directory
+    oldest = now() - timedelta(days=settings.storage.retention_days)
     domains = {domain.name: domain for domain in settings.domains}
     async with open_stores(settings) as stores:
+        await stores.exchanges.delete_older_than(oldest)
         encoder = MiniLmEncoder()
         index = ChromaIndex(directory / "chroma")
         access = {name: frozenset(domain.access) for name, domain in domains.items()}

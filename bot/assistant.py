@@ -15,6 +15,7 @@ from bot.grounding import refuse_above, too_weak
 from bot.messages import GENERAL, Message, Passage, Prompt, Reply, Retrieval, RouteChoice
 from bot.ports import AdapterChooser, ExchangeStore, Generator, OnText, Retriever, Router, discard
 from bot.prompts import GROUNDED, REFUSAL, PromptLibrary, constraints, fit
+from bot.routing import SOMEBODYS_OWN
 from bot.settings import DomainSettings
 
 TOP_K = 3  # passages in a prompt: on a small machine each costs the reader a second
@@ -57,7 +58,7 @@ class Assistant:
             return NOWHERE, ()
         query = await self.retriever.embed(asked.standalone)
         if message.passages is not None:
-            route = asked.route or self.router.nearest_domain(query)
+            route = asked.route or self.router.nearest_domain(query) or next(iter(self.domains), None)
             return self.router.choose(query, {}, explicit=route), await self.retriever.compare(query, message.passages)
         found = await self.retriever.retrieve(query, labels=message.labels, top_k=TOP_K)
         choice = self.router.choose(query, found, explicit=asked.route)
@@ -69,6 +70,8 @@ class Assistant:
             return Answer(text=asked.objection, abstained=True)
         if choice.decision == "ask_back" and asked.may_ask_back:
             return Answer(text=wording.ask_back(choice, self.domains), asked_back=True)
+        if choice.route == GENERAL and not asked.route and choice.task == SOMEBODYS_OWN:
+            return Answer(text=wording.not_mine(self.domains), abstained=True)
         if choice.route != GENERAL and not passages:
             return Answer(text=wording.no_documents(choice.route), abstained=True)
         if choice.route != GENERAL and too_weak(passages):

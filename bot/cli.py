@@ -198,12 +198,12 @@ async def _chat_through_owner(settings: Settings, terminal: TerminalConnector, u
 
 
 @command(app, "route")
-def route(settings: Settings, input: Input, output: Output) -> None:
+def route(settings: Settings, input: Input, output: Output, as_json: AsJson = False) -> None:
     """Tell for each question in a file where it would go.
 
     Example: pointsman route --input questions.jsonl --output routes.jsonl
     """
-    _batch(settings, "route", input, output, {})
+    _batch(settings, "route", input, output, {}, as_json)
 
 
 @command(app, "retrieve")
@@ -213,12 +213,13 @@ def retrieve(
     input: Input,
     output: Output,
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="How many passages a question.")] = 5,
+    as_json: AsJson = False,
 ) -> None:
     """Find the passages of a domain for each question in a file.
 
     Example: pointsman retrieve --domain billing --input questions.jsonl --output passages.jsonl --top-k 5
     """
-    _batch(settings, "retrieve", input, output, {"domain": settings.domain(domain).name, "top_k": top_k})
+    _batch(settings, "retrieve", input, output, {"domain": settings.domain(domain).name, "top_k": top_k}, as_json)
 
 
 @command(app, "answer")
@@ -232,21 +233,25 @@ def answer(
         str | None, typer.Option("--adapter", help="NAME@VERSION or none, instead of the domain's.")
     ] = None,
     user: AsUser = None,
+    as_json: AsJson = False,
 ) -> None:
     """Answer each question in a file.
 
     Example: pointsman answer --input questions.jsonl --output answers.jsonl --domain billing
     """
     payload = {"route": _route_of(settings, domain, general), "adapter": adapter, "user": user}
-    _batch(settings, "answer", input, output, payload)
+    _batch(settings, "answer", input, output, payload, as_json)
 
 
-def _batch(settings: Settings, kind: str, input: Path, output: Path, payload: dict[str, Any]) -> None:
+def _batch(settings: Settings, kind: str, input: Path, output: Path, payload: dict[str, Any], as_json: bool) -> None:
     rows = read_rows(input)
     with progress_bar() as progress:
         found = wait_for(run(settings, kind, {"rows": rows, **payload}, progress))
     write_rows(output, found)
-    print(f"{len(found)} rows written to {output}", file=sys.stderr)
+    if as_json:
+        print_json({"rows": len(found), "output": str(output)})
+    else:
+        out.print(f"{len(found)} rows written to {output}", markup=False)
 
 
 def _required(domain: str) -> str:

@@ -1,5 +1,6 @@
 """The commands that look after what is kept: votes, adapters, prompts, the database, the installation itself."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,9 +73,13 @@ def export_feedback(
     rows = [_export_row(vote, exchange, redactor) for vote, exchange in wait_for(_votes(settings)) if exchange]
     if output is not None:
         write_rows(output, rows)
+    if as_json:
+        print_json(rows)
+    elif output is not None:
         out.print(f"{len(rows)} votes written to {output}", markup=False)
     else:
-        print_json(rows)
+        for row in rows:
+            out.print(json.dumps(row, ensure_ascii=False), markup=False)
 
 
 def _export_row(vote: Feedback, exchange: Exchange, redactor: Redactor) -> Row:
@@ -217,29 +222,35 @@ def diff_prompts(
 
 
 @command(db, "upgrade")
-def upgrade(settings: Settings) -> None:
+def upgrade(settings: Settings, as_json: AsJson = False) -> None:
     """Bring the database to this program's version.
 
     Example: pointsman db upgrade
     """
     wait_for(schema.upgrade(settings.database_url))
-    out.print("The database is up to date.")
+    _done({"upgraded": True}, "The database is up to date.", as_json)
 
 
 @command(db, "backup")
 def backup(
-    settings: Settings, file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]
+    settings: Settings,
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+    as_json: AsJson = False,
 ) -> None:
     """Copy the database to a file while everything runs.
 
     Example: pointsman db backup pointsman-2026-11-22.db
     """
     wait_for(copies.backup(settings.database_url, file))
-    out.print(f"The database is copied to {file}.", markup=False)
+    _done({"backup": str(file)}, f"The database is copied to {file}.", as_json)
 
 
 @command(db, "restore")
-def restore(settings: Settings, file: Annotated[Path, typer.Argument(help="A file that `db backup` wrote.")]) -> None:
+def restore(
+    settings: Settings,
+    file: Annotated[Path, typer.Argument(help="A file that `db backup` wrote.")],
+    as_json: AsJson = False,
+) -> None:
     """Put a copy of the database in place; the one that was there is kept beside it.
 
     Example: pointsman db restore pointsman-2026-11-22.db
@@ -248,7 +259,15 @@ def restore(settings: Settings, file: Annotated[Path, typer.Argument(help="A fil
         raise InputError(f"{file} does not exist; give a file that `pointsman db backup` wrote")
     replaced = wait_for(copies.restore(settings.database_url, file))
     kept = f"; the one before is kept as {replaced}" if replaced else ""
-    out.print(f"The database is restored from {file}{kept}.", markup=False)
+    said = f"The database is restored from {file}{kept}."
+    _done({"restored": str(file), "before": str(replaced) if replaced else None}, said, as_json)
+
+
+def _done(row: Row, sentence: str, as_json: bool) -> None:
+    if as_json:
+        print_json(row)
+    else:
+        out.print(sentence, markup=False)
 
 
 def doctor(settings: Settings, as_json: AsJson = False) -> None:

@@ -16,7 +16,8 @@ _LINK = re.compile(
 _POINTS_BACK = re.compile(
     r"\b(it|its|they|them|their|theirs|this|that|those|these|he|she|his|her|there|one|ones|same)\b", re.I
 )
-_PREFIX = re.compile(r"^\s*/?(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:\s+(?P<text>\S.*)$", re.S)
+_PREFIX = re.compile(r"^\s*(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:\s+(?P<text>\S.*)$", re.S)
+_MARKER = re.compile(r" \[\d+\]")  # as grounding writes it; list[0] is code
 SHORT = 8  # words
 LEANT_ON = 60  # words of the questions before that a follow-up keeps: the encoder reads about 190 in all
 
@@ -55,7 +56,7 @@ def understand(message: Message, past: Sequence[Exchange], routes: Sequence[str]
         standalone=f"{earlier} {text}".strip(),
         route=chosen,
         earlier=earlier,
-        history=_history(past),
+        history=_history(past) if earlier else (),  # a small model mixes up what does not belong together
         may_ask_back=may_ask_back,
     )
 
@@ -92,5 +93,5 @@ def _history(past: Sequence[Exchange]) -> tuple[Turn, ...]:
     for exchange in past:
         if exchange.reply.decision == "answer" and exchange.reply.text:
             turns.append(Turn(role="user", content=exchange.message.text))
-            turns.append(Turn(role="assistant", content=exchange.reply.text))
+            turns.append(Turn(role="assistant", content=_MARKER.sub("", exchange.reply.text)))
     return tuple(turns)

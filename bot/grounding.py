@@ -106,8 +106,8 @@ _STOP = frozenset(
 
 
 # Chance that a passage does not hold the answer, from the cosine of question and passage: a logistic regression on 600
-# questions of six SQuAD 2.0 articles, own paragraph against the nearest, and a random, paragraph of another article; of four
-# questions one is taken to be unanswerable.
+# questions of six SQuAD 2.0 articles, own paragraph against the nearest, and a random, paragraph of another article;
+# one question in four is taken to be unanswerable.
 INTERCEPT, SLOPE = 5.17, -17.93
 TAUGHT_ODDS = 0.45  # refusals to answers in the rows of the reading adapter: what its own probability presumes
 FLOOR = 0.2  # 98 % of those questions are nearer to their own paragraph than this, 95 % farther from a random one

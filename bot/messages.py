@@ -122,7 +122,7 @@ class Prompt:
     turns: tuple[Turn, ...]
     passages: tuple[Passage, ...] = ()  # those that fitted the token budget; [1] is the first
     max_new_tokens: int = 256
-    repetition_penalty: float = 1.0  # above 1: the model avoids words it has used, or read
+    repetition_penalty: float = 1.0  # above 1: the model avoids words that it has used
     hidden_reasoning: bool = False  # the text before "Answer:" is not shown to the user
     refusal: str = ""  # the words by which the model says that the passages do not hold the answer
     refuse_above: float = 1.0  # it may say them only where their first token is more probable than this

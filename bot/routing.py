@@ -25,6 +25,26 @@ ASK_BACK_BELOW = 0.6  # less sure than this of the best of several routes: ask
 NEIGHBOURS = 3  # likeness is the mean cosine of this many nearest known questions
 FOLDS = 5
 EXAMPLE_WEIGHT = 4.0  # a person wrote it; the rest was made from headings or comes with the product
+# A general question for an account, an order or a company's own affairs: only somebody's records answer it, and a model
+# would invent something. Companies' questions are of this kind, but for the sectors whose knowledge is public.
+SOMEBODYS_OWN = "somebody's own records"
+OUR_COMPANY = "our-company"
+KIND_NEIGHBOURS = 7
+OWN_SHARE, OWN_NEAR = (
+    0.7,
+    0.35,
+)  # share of the neighbours' cosines, and their mean; 1 % of public questions are taken so
+PUBLIC = frozenset(
+    f"company:{sector}"
+    for sector in (
+        "cloud-hosting",
+        "database-software",
+        "law-and-contracts",
+        "linux-operating-system",
+        "medical-research",
+        "programming-language-docs",
+    )
+)
 COMPANY = "company:"  # kinds of general questions that are some other company's domain
 RESEMBLES = 0.3  # a company of which more than this share looks like the domain's own questions is no counter-example
 EMBEDDING_C, EVIDENCE_C = 1.0, 0.5  # inverse strengths of regularisation
@@ -122,18 +142,26 @@ class LearnedRouter:
 
 @dataclass(frozen=True, slots=True)
 class TaskChooser:
-    """The kind of general question that most of the nearest known ones are of."""
+    """Tells the kinds of general questions apart by the nearest known ones."""
 
     vectors: NDArray[np.float32]  # (n, 384)
     kinds: Sequence[str]
 
-    def choose(self, query: Query, neighbours: int = 7) -> str:
-        """Returns: one of the kinds in bot/examples/general.jsonl."""
+    def choose(self, query: Query) -> str:
+        """One of the kinds in bot/examples/general.jsonl, or SOMEBODYS_OWN."""
         cosines = self.vectors @ query.vector
+        nearest = np.argsort(-cosines)[:KIND_NEIGHBOURS]
         votes: dict[str, float] = {}
-        for i in np.argsort(-cosines)[:neighbours]:
-            votes[self.kinds[i]] = votes.get(self.kinds[i], 0.0) + float(cosines[i])
+        for i in nearest:
+            votes[self.kinds[i]] = votes.get(self.kinds[i], 0.0) + max(float(cosines[i]), 0.0)
+        own = sum(vote for kind, vote in votes.items() if _asks_for_records(kind))
+        if own >= OWN_SHARE * sum(votes.values()) and float(cosines[nearest].mean()) >= OWN_NEAR:
+            return SOMEBODYS_OWN
         return max(votes, key=lambda kind: votes[kind])
+
+
+def _asks_for_records(kind: str) -> bool:
+    return kind == OUR_COMPANY or (kind.startswith(COMPANY) and kind not in PUBLIC)
 
 
 def fit(domain: str, known: Sequence[KnownQuestion], *, seed: int = 0) -> DomainClassifier:

@@ -158,7 +158,11 @@ def load_settings(file: Path | None = None) -> Settings:
     _refuse_misspelt_variables()
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return Settings(**_anchored(_known(values), path.parent))
+        values = _known(values)
+        storage = values.setdefault("storage", {})
+        if isinstance(storage, dict):
+            storage.setdefault("directory", "var")
+        return Settings(**_anchored(values, path.parent))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
         raise SettingsError(f"{path}: cannot be read ({exc})") from exc
     except ValidationError as exc:

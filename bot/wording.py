@@ -6,7 +6,7 @@ from bot.messages import GENERAL, Passage, RouteChoice
 from bot.settings import DomainSettings
 
 EMPTY = "I got no question. Type one, for example: How do I get started?"
-APOLOGY = "Sorry, something went wrong on my side and I could not answer. Please ask again in a moment."
+APOLOGY = "something went wrong on my side and I could not answer. Please ask again in a moment."
 NOTHING_CAME = "I have no answer to that. Try asking in other words."
 GENERAL_NOTICE = "general knowledge, not from your documents"
 
@@ -43,6 +43,16 @@ def unknown(domain: str, nearest: Sequence[Passage]) -> str:
     return f"I don't know: I found no answer in the documents of {domain}. The nearest places are:\n{listed}"
 
 
+def not_mine(domains: Mapping[str, DomainSettings]) -> str:
+    """For a question about an account or a company's own affairs that none of the domains covers."""
+    known = "; ".join(f"{name} ({domain.description})" for name, domain in domains.items())
+    mine = f" I have documents about {known}." if known else ""
+    return (
+        "I don't know: this needs somebody's own records, and none of my documents is about it."
+        f"{mine} For an answer from general knowledge alone, put “general:” in front of your question."
+    )
+
+
 def no_documents(domain: str) -> str:
     """Where a domain has no index yet, or nothing in it that the asker may read."""
     return (
@@ -52,5 +62,5 @@ def no_documents(domain: str) -> str:
 
 
 def cut_off(why: str) -> str:
-    """Behind an answer that was ended before it was finished."""
-    return " … (I ran out of time here.)" if why == "deadline" else " …"
+    """Behind a general answer that was ended before it was finished; empty behind one that was not."""
+    return {"stop": "", "deadline": " … (I ran out of time here.)"}.get(why, " …")

@@ -96,7 +96,7 @@ class WordIndex:
                 idf = head["idf"]
                 bm25 = bm25s.BM25.load(folder, mmap=True, show_progress=False) if idf else bm25s.BM25()
                 return cls(bm25=bm25, chunks=chunks, idf=idf, rarest=head["rarest"])
-        except (OSError, EOFError, ValueError, KeyError, TypeError):
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
             pass  # absent, from before a kill, or damaged: the chunks say everything that is needed to build it again
         index = cls.build(chunks)
         index.save(folder)

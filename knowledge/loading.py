@@ -162,8 +162,11 @@ def _converter() -> "MarkItDown":
 
 def _content_of(html: bytes) -> bytes:
     from bs4 import BeautifulSoup
+    from bs4.dammit import EncodingDetector
 
-    page = BeautifulSoup(html, "html.parser")
+    # Where a page does not name its encoding, Beautiful Soup would guess among all there are.
+    named = EncodingDetector.find_declared_encoding(html, is_html=True) or b"\0" in html
+    page = BeautifulSoup(html if named else _decode(html), "html.parser")
     for element in page.select(_NOT_CONTENT):
         element.decompose()
     return str(page).encode()

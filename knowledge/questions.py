@@ -32,9 +32,7 @@ def made_questions(chunks: Sequence[Chunk], *, seed: int = 0) -> list[tuple[str,
         if sentences:
             picked.append((sentences[chance.integers(len(sentences))], chunks[i]))
     small = len(chunks) < SMALL
-    return [
-        (text, None if small and text in by_heading else (chunk.document, chunk.index)) for text, chunk in picked
-    ]
+    return [(text, None if small and text in by_heading else (chunk.document, chunk.index)) for text, chunk in picked]
 
 
 def _last(heading: str) -> str:

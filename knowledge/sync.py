@@ -67,7 +67,11 @@ class Sync:
                     counts[self._put(source, target, known)] += 1
                 except InputError as exc:
                     failed.append({"document": source.id, "reason": str(exc)})
-        if prune:
+        nameless = [source for source in sources if isinstance(source, Unreadable)]
+        if prune and nameless:
+            # A row that cannot be parsed may be any document, so none can be told to be gone.
+            failed.append({"document": nameless[0].id, "reason": "because of this nothing was pruned; mend it first"})
+        elif prune:
             counts["removed"] = self._remove(known, keep=seen | {entry["document"] for entry in failed})
         del counts["unchanged"]
         if any(counts.values()):

@@ -35,7 +35,7 @@ def test_first_question_stands_alone() -> None:
     ("text", "route", "left"),
     [
         ("billing: When is it paid?", "billing", "When is it paid?"),
-        ("/billing: When is it paid?", "billing", "When is it paid?"),
+        ("/billing: When is it paid?", None, "/billing: When is it paid?"),
         ("general: Write a haiku", "general", "Write a haiku"),
         ("it-support: my screen\nis dark", "it-support", "my screen\nis dark"),
         ("travel: When is it paid?", None, "travel: When is it paid?"),
@@ -160,12 +160,22 @@ def test_thread_is_asked_back_once(past: tuple[Exchange, ...], may: bool) -> Non
     assert asked.may_ask_back is may
 
 
+def test_independent_question_has_no_history() -> None:
+    assert ask("How do I change the address on an invoice?", REFUND).history == ()
+
+
+def test_history_leaves_out_markers_but_no_code() -> None:
+    asked = ask("And then?", exchange("How do I read an argument?", "Use sys.argv[1]. [2]\nOr a library. [1]"))
+
+    assert asked.history[1].content == "Use sys.argv[1].\nOr a library."
+
+
 def test_history_is_question_and_answer_by_turns_without_questions_back() -> None:
     asked = ask("And then?", REFUND, ASKED_BACK, exchange("Thanks", "You are welcome."), exchange("Nothing came", ""))
 
     assert asked.history == (
         Turn(role="user", content="When is my refund paid?"),
-        Turn(role="assistant", content="Within 14 days [1]."),
+        Turn(role="assistant", content="Within 14 days."),
         Turn(role="user", content="Thanks"),
         Turn(role="assistant", content="You are welcome."),
     )

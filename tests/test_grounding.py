@@ -1,12 +1,14 @@
 """What of an answer may be shown, and which words of which passage support it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, cycle, islice, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.grounding import MAX_QUOTE, Release, Verdict, best_passage, cite, is_refusal, support
+from bot.grounding import MAX_QUOTE, Release, Verdict, best_passage, cite, is_refusal, refuse_above, support, too_weak
 from bot.messages import Passage
 
 REFUNDS = Passage(
@@ -20,13 +22,13 @@ REFUNDS = Passage(
 SHIPPING = Passage(document="shipping.md", chunk=0, text="Parcels leave the warehouse on Monday. Boxes are blue.")
 
 
-async def check(*pieces: str) -> tuple[Verdict, list[str]]:
+async def check(*pieces: str, passages: Sequence[Passage] = (REFUNDS, SHIPPING)) -> tuple[Verdict, list[str]]:
     shown: list[str] = []
 
     async def on_text(text: str) -> None:
         shown.append(text)
 
-    release = Release(question="When is my refund paid?", passages=[REFUNDS, SHIPPING], on_text=on_text)
+    release = Release(question="When is my refund paid?", passages=passages, on_text=on_text)
     for piece in pieces:
         await release(piece)
     return await release.verdict(), shown
@@ -91,6 +93,20 @@ async def test_answer_without_a_supported_beginning_is_refused(answer: str) -> N
 
     assert verdict.refused
     assert (shown, verdict.citations, verdict.grounding) == ([], (), 0.0)
+
+
+async def test_refusal_is_one_even_where_a_passage_holds_its_words() -> None:
+    about_itself = Passage(document="bot.md", chunk=0, text="Where it cannot answer, the bot says: I don't know.")
+
+    verdict, _ = await check("I don't know.", passages=[about_itself])
+
+    assert verdict.refused
+
+
+async def test_without_passages_nothing_is_shown() -> None:
+    verdict, _ = await check("Refunds are paid within 14 days.", passages=[])
+
+    assert verdict.refused
 
 
 @pytest.mark.parametrize(
@@ -194,6 +210,18 @@ def test_support_does_not_add_up_over_passages() -> None:
 
 def test_best_of_no_passages_is_none() -> None:
     assert best_passage("Refunds are paid", []) == (0, 0.0)
+
+
+@pytest.mark.parametrize(("cosines", "weak"), [([0.1, 0.19], True), ([0.1, 0.2], False), ([0.9], False)])
+def test_passages_are_too_weak_where_even_the_nearest_is_about_something_else(cosines: list[float], weak: bool) -> None:
+    assert too_weak([replace(SHIPPING, dense=cosine) for cosine in cosines]) == weak
+
+
+def test_refusal_is_believed_the_less_the_nearer_the_passages_are() -> None:
+    needed = [refuse_above([SHIPPING, replace(REFUNDS, dense=cosine)]) for cosine in (0.0, 0.3, 0.6, 0.9)]
+
+    assert needed == sorted(set(needed))
+    assert needed[0] >= 0.0 and needed[-1] <= 1.0
 
 
 @pytest.mark.parametrize(

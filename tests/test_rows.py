@@ -149,7 +149,12 @@ def test_reply_row_has_the_fields_of_the_contract() -> None:
     row = reply_row(REPLY)
 
     assert list(row) == LINEAGE
-    assert (row["id"], row["route"], row["probability"], row["prompt"]) == ("reply-1", "billing", 0.9, "domain/answer@1")
+    assert (row["id"], row["route"], row["probability"], row["prompt"]) == (
+        "reply-1",
+        "billing",
+        0.9,
+        "domain/answer@1",
+    )
     assert json.loads(json.dumps(row)) == row
 
 

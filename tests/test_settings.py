@@ -116,6 +116,11 @@ def test_paths_are_relative_to_the_file(folder: Path) -> None:
     assert found.domains[0].documents == (Path("etc/docs"), Path("/srv/docs"))
 
 
+@pytest.mark.parametrize("text", ["", "[storage]\nretention_days = 5"])
+def test_storage_is_beside_the_file_by_default(text: str) -> None:
+    assert load(text, "etc/own.toml").storage.directory == Path("etc/var")
+
+
 @pytest.mark.parametrize("base", ["embedded", "HuggingFaceTB/SmolLM2-135M-Instruct", "/srv/model"])
 def test_model_that_is_no_relative_folder_is_taken_as_it_is(base: str) -> None:
     assert load(f'[model]\nbase = "{base}"', "etc/own.toml").model.base == base
@@ -225,7 +230,7 @@ def test_wrong_setting_beside_a_password_does_not_show_it() -> None:
     ],
 )
 def test_wrong_setting_is_named_with_its_file(text: str, message: str) -> None:
-    with pytest.raises(SettingsError, match="own.toml: ") as caught:
+    with pytest.raises(SettingsError, match=r"own\.toml: ") as caught:
         load(text, "own.toml")
 
     assert message in str(caught.value)

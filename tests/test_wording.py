@@ -58,6 +58,8 @@ def test_language_is_named_where_it_is_known(language: str, named: bool) -> None
     assert ("looks like 'de'" in text) == named
 
 
-@pytest.mark.parametrize(("why", "text"), [("deadline", " … (I ran out of time here.)"), ("length", " …")])
+@pytest.mark.parametrize(
+    ("why", "text"), [("stop", ""), ("deadline", " … (I ran out of time here.)"), ("length", " …")]
+)
 def test_answer_that_was_cut_off_ends_with_an_ellipsis(why: str, text: str) -> None:
     assert wording.cut_off(why) == text
