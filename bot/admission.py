@@ -10,6 +10,7 @@ MAX_CHARACTERS = 8_000  # about 2,000 tokens: more is a document, not a question
 SURE = (
     0.7  # of 4,589 English questions one was taken for another language with more than this, and that one quoted German
 )
+SURE_ENOUGH = 0.35  # where letters are not those of English
 CLOSE_TO_ENGLISH = frozenset({"en", "pcm"})  # Nigerian Pidgin: short English questions are often taken for it
 
 _LINE_END = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
@@ -40,7 +41,8 @@ def other_language(text: str) -> str | None:
     if sum(ord(c) > 0x024F for c in letters) > len(letters) / 2:  # beyond the Latin blocks
         return "other"
     language, probability = _identifier().classify(text)
-    return None if language in CLOSE_TO_ENGLISH or probability < SURE else str(language)
+    enough = SURE_ENOUGH if any(c in "¿¡" or (c.isalpha() and not c.isascii()) for c in text) else SURE
+    return None if language in CLOSE_TO_ENGLISH or probability < enough else str(language)
 
 
 @lru_cache(maxsize=1)

@@ -13,10 +13,10 @@ from bot.errors import InputError, PointsmanError, SettingsError
 from bot.messages import GENERAL, Feedback, LabelledQuestion, Message, Reply
 from bot.owner import ownership
 from bot.ports import OnText
-from bot.progress import progress_bar
+from bot.progress import progress_bar, progress_line
 from bot.rows import Row, read_rows, write_rows
 from bot.settings import Settings
-from bot.work import run, serving_jobs
+from bot.work import run, serving_jobs, warming_up
 from connectors.terminal import TerminalConnector, citation_line
 
 app = typer.Typer(
@@ -171,11 +171,10 @@ async def _chat(settings: Settings, user: str | None) -> None:
         if not mine:
             await _chat_through_owner(settings, terminal, user)
             return
-        with progress_bar() as progress:
-            async with open_installation(settings, progress) as here:
-                terminal.labels = here.labels_of(user)
-                async with serving_jobs(here):
-                    await terminal.run(here.on_message, here.on_feedback)
+        async with open_installation(settings, progress_line) as here:
+            terminal.labels = here.labels_of(user)
+            async with serving_jobs(here), warming_up(here):
+                await terminal.run(here.on_message, here.on_feedback)
 
 
 async def _chat_through_owner(settings: Settings, terminal: TerminalConnector, user: str | None) -> None:

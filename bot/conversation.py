@@ -11,10 +11,12 @@ MEMORY = 6  # exchanges of a thread that are read
 
 # A question that leans on the one before opens with a link, or is short and says "it" where a thing should be named.
 _LINK = re.compile(
-    r"^(and|or|but|so|then|also|what about|how about|what if|why not|why|how so|which one|really)\b", re.I
+    r"^(and|or|but|so|then|also|really|what about|how about|what if|which one|why( not)?(?=\W*$))\b", re.I
 )
 _POINTS_BACK = re.compile(
-    r"\b(it|its|they|them|their|theirs|this|that|those|these|he|she|his|her|there|one|ones|same)\b", re.I
+    r"\b(it|its|they|them|their|theirs|he|she|his|her|ones?|same)\b|"
+    r"\b(this|that|those|these)(\W*$| (is|was|are|were|do|does|did|mean|means|work|works|happen|happens)\b)",
+    re.I,
 )
 _PREFIX = re.compile(r"^\s*(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:\s+(?P<text>\S.*)$", re.S)
 _MARKER = re.compile(r" \[\d+\]")  # as grounding writes it; list[0] is code
@@ -91,7 +93,7 @@ def _before(exchange: Exchange) -> str:
 def _history(past: Sequence[Exchange]) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     for exchange in past:
-        if exchange.reply.decision == "answer" and exchange.reply.text:
+        if exchange.reply.decision == "answer" and exchange.reply.text and not exchange.reply.abstained:
             turns.append(Turn(role="user", content=exchange.message.text))
             turns.append(Turn(role="assistant", content=_MARKER.sub("", exchange.reply.text)))
     return tuple(turns)

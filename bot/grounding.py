@@ -24,8 +24,10 @@ _LIST_NUMBER = re.compile(r"\s*\d{1,2}\.")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
 _REFUSAL = re.compile(
-    r"\b(i (do not|don['’]t) know|(not|isn['’]t) (mentioned|stated|given|provided|specified|in the passages?)|"
-    r"(passages?|text|context) (do|does) not|cannot (find|answer)|no information)\b",
+    r"\bi (do not|don['’]t|cannot|can['’]t) (know|find|answer|tell)\b|"
+    r"\b(there is|i have) no information\b|"
+    r"\b(passages?|texts?|context) (do|does) not\b|"
+    r"\b(not|n['’]t) (mentioned|stated|given|provided|specified|said)? ?in the (passages?|text|context)\b",
     re.I,
 )
 _STOP = frozenset(
@@ -62,8 +64,6 @@ _STOP = frozenset(
         "might",
         "more",
         "most",
-        "no",
-        "not",
         "of",
         "on",
         "or",

@@ -1,5 +1,6 @@
 """A progress bar on stderr for work that takes more than two seconds."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,3 +48,9 @@ def progress_bar() -> Iterator[OnProgress]:
         yield report
     finally:
         bar.stop()
+
+
+def progress_line(done: int, total: int, doing: str) -> None:
+    """A Progress for a running chat, in which a bar would be in the way: says once what takes its time."""
+    if not done:
+        print(f"{doing}...", file=sys.stderr, flush=True)

@@ -91,6 +91,22 @@ async def serving_jobs(installation: Installation) -> Any:
             await task
 
 
+@contextlib.asynccontextmanager
+async def warming_up(installation: Installation) -> Any:
+    """While the block begins, the models are loaded, so that the first question need not wait for all of it."""
+
+    async def load() -> None:
+        with contextlib.suppress(PointsmanError):  # the first question will say what is wrong
+            await installation.retriever.embed("")
+            await installation.generator.warm_up()
+
+    task = asyncio.create_task(load())
+    try:
+        yield
+    finally:
+        await asyncio.wait([task])
+
+
 async def _serve(installation: Installation) -> None:
     while True:
         try:

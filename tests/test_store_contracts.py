@@ -41,6 +41,7 @@ FULL_MESSAGE = Message(
     thread="T9",
     route="billing",
     labels=frozenset({"everyone", "finance"}),
+    passages=("A refund takes five days.",),
     private=True,
     at=datetime(2026, 3, 1, 13, 30, tzinfo=timezone(timedelta(hours=1))),
 )

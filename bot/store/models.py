@@ -75,6 +75,7 @@ class ExchangeRow(Base):
     thread: Mapped[str]
     chosen_route: Mapped[str | None]
     labels: Mapped[Any | None]  # list of str; null: the asker reads everything
+    given: Mapped[Any | None]  # passages that came with the question; null: none did
     private: Mapped[bool]
     at: Mapped[datetime] = mapped_column(index=True)
 

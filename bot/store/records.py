@@ -19,6 +19,7 @@ def message_columns(message: Message) -> dict[str, Any]:
         "thread": message.thread,
         "chosen_route": message.route,
         "labels": _listed(message.labels),
+        "given": None if message.passages is None else list(message.passages),
         "private": message.private,
         "at": message.at,
     }
@@ -41,7 +42,11 @@ def message_to_dict(message: Message) -> dict[str, Any]:
 
 
 def message_from_dict(record: Mapping[str, Any]) -> Message:
-    changed = {"labels": _labels(record["labels"]), "at": datetime.fromisoformat(record["at"])}
+    changed = {
+        "labels": _labels(record["labels"]),
+        "passages": _given(record.get("passages")),
+        "at": datetime.fromisoformat(record["at"]),
+    }
     return Message(**{**record, **changed})
 
 
@@ -54,6 +59,7 @@ def _message(row: ExchangeRow) -> Message:
         thread=row.thread,
         route=row.chosen_route,
         labels=_labels(row.labels),
+        passages=_given(row.given),
         private=row.private,
         at=row.at,
     )
@@ -88,3 +94,7 @@ def _listed(labels: frozenset[str] | None) -> list[str] | None:
 
 def _labels(labels: list[str] | None) -> frozenset[str] | None:
     return None if labels is None else frozenset(labels)
+
+
+def _given(passages: Any) -> tuple[str, ...] | None:
+    return None if passages is None else tuple(passages)

@@ -38,6 +38,7 @@ def create_exchanges() -> None:
         sa.Column("thread", TEXT, nullable=False),
         sa.Column("chosen_route", TEXT, nullable=True),
         sa.Column("labels", JSON, nullable=True),
+        sa.Column("given", JSON, nullable=True),
         sa.Column("private", sa.Boolean(), nullable=False),
         sa.Column("at", TIME, nullable=False),
         sa.Column("text", TEXT, nullable=False),
