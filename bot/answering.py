@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bot import wording
-from bot.grounding import Release
+from bot.grounding import Release, cite
 from bot.messages import Citation, Completion, Passage, Prompt, Reply
 from bot.ports import Generator, OnText
 
@@ -91,15 +91,16 @@ async def write_grounded(
     completion = await generator.generate(prompt, adapter=draft.adapter, on_text=watch.watching(release))
     verdict = await release.verdict()
     if verdict.refused:
-        answer = unknown(draft.route, prompt.passages, completion)
+        answer = unknown(draft.route, draft.question, prompt.passages, completion)
         await on_text(answer.text)
         return answer
     return Answer(text=verdict.text, citations=verdict.citations, grounding=verdict.grounding, completion=completion)
 
 
-def unknown(domain: str, passages: Sequence[Passage], completion: Completion | None = None) -> Answer:
-    """ "I don't know", with the nearest places."""
-    return Answer(text=wording.unknown(domain, passages), abstained=True, completion=completion)
+def unknown(domain: str, question: str, passages: Sequence[Passage], completion: Completion | None = None) -> Answer:
+    """ "I don't know", with the nearest places and what they say."""
+    nearest = [cite(number, passage, question) for number, passage in enumerate(passages, 1)]
+    return Answer(text=wording.unknown(domain, nearest), abstained=True, completion=completion)
 
 
 class ResultOnly:

@@ -56,7 +56,7 @@ class Assistant:
         """Where the question goes, and the passages that the route has for it."""
         if asked.objection:
             return NOWHERE, ()
-        query = await self.retriever.embed(asked.standalone)
+        query = await self.retriever.embed(asked.text, earlier=asked.earlier)
         if message.passages is not None:
             route = asked.route or self.router.nearest_domain(query) or next(iter(self.domains), None)
             return self.router.choose(query, {}, explicit=route), await self.retriever.compare(query, message.passages)
@@ -75,7 +75,7 @@ class Assistant:
         if choice.route != GENERAL and not passages:
             return Answer(text=wording.no_documents(choice.route), abstained=True)
         if choice.route != GENERAL and too_weak(passages):
-            return unknown(choice.route, passages)
+            return unknown(choice.route, asked.text, passages)
         return None
 
     def _prompt(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Prompt:

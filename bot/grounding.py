@@ -16,6 +16,7 @@ from bot.ports import OnText
 
 SUPPORTED = 0.6  # a sentence with less of its content words in one passage is not shown
 MAX_QUOTE = 240  # characters
+FRAGMENT = 4  # content words
 STEM = 6  # words that begin alike mean alike: "retrieved", "retrieval"; numbers do not
 
 # [1] is for us to write: models copy it from the numbered passages.
@@ -214,12 +215,24 @@ def is_refusal(text: str) -> bool:
 
 
 def support(sentence: str, passage: str) -> float:
-    """The share of *sentence*'s content words that *passage* holds, in [0, 1]; 0 if a number is not among them."""
-    have = set(_stems(passage))
-    wanted = _stems(sentence)
+    """
+    The share of *sentence*'s content words that *passage* holds, in [0, 1].
+
+    It is 0 if a number is not among them, or if a fragment of a few words is not in the passage just as it is: in a
+    fragment the order is all there is.
+    """
+    there, wanted = _stems(passage), _stems(sentence)
+    have = set(there)
     if not wanted or any(word not in have for word in wanted if any(c.isdigit() for c in word)):
         return 0.0
+    if len(wanted) <= FRAGMENT and not _holds_in_order(there, wanted):
+        return 0.0
     return sum(word in have for word in wanted) / len(wanted)
+
+
+def _holds_in_order(there: list[str], wanted: list[str]) -> bool:
+    starts = (i for i, word in enumerate(there) if word == wanted[0])
+    return any(there[i : i + len(wanted)] == wanted for i in starts)
 
 
 def best_passage(sentence: str, passages: Sequence[Passage]) -> tuple[int, float]:

@@ -61,7 +61,9 @@ class Encoder(Protocol):
 class Retriever(Protocol):
     """Questions to passages that the reader may read."""
 
-    async def embed(self, text: str) -> Query: ...
+    async def embed(self, text: str, *, earlier: str = "") -> Query:
+        """Returns: the query for *text*, which may lean on the question before it."""
+        ...
 
     async def compare(self, query: Query, texts: Sequence[str]) -> Sequence[Passage]:
         """Returns: *texts* as passages for this question, in their order."""

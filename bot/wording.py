@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.messages import GENERAL, Passage, RouteChoice
+from bot.messages import GENERAL, Citation, RouteChoice
 from bot.settings import DomainSettings
 
 EMPTY = "I got no question. Type one, for example: How do I get started?"
@@ -34,13 +34,13 @@ def ask_back(choice: RouteChoice, domains: Mapping[str, DomainSettings]) -> str:
     return f"Is this about {named}? Please answer “{close[0]}”, “{close[1]}” or “general”."
 
 
-def unknown(domain: str, nearest: Sequence[Passage]) -> str:
+def unknown(domain: str, nearest: Sequence[Citation]) -> str:
     """Where the domain is sure and the passages do not hold the answer."""
     if not nearest:
         return f"I don't know: the documents of {domain} say nothing about this."
-    places = list(dict.fromkeys(passage.heading or passage.title or passage.document for passage in nearest))[:3]
-    listed = "\n".join(f"- {place}" for place in places)
-    return f"I don't know: I found no answer in the documents of {domain}. The nearest places are:\n{listed}"
+    quotes = {citation.title: citation.quote for citation in reversed(nearest)}
+    listed = "\n".join(f"- {place}: “{quotes[place]}”" for place in dict.fromkeys(c.title for c in nearest))
+    return f"I don't know: I found no sure answer in the documents of {domain}. The nearest places are:\n{listed}"
 
 
 def not_mine(domains: Mapping[str, DomainSettings]) -> str:

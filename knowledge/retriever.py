@@ -18,6 +18,7 @@ from knowledge.fusion import DEFAULT_WEIGHT, fuse
 from knowledge.lexical import WordIndex, tokens
 from knowledge.questions import made_questions
 
+EARLIER_WEIGHT = 0.5  # of the question that a follow-up leans on
 POOL = 50  # candidates per side that are fused
 
 
@@ -98,10 +99,13 @@ class HybridRetriever:
         self._shelves: dict[str, list[Shelf]] = {}
         self._lock = threading.Lock()
 
-    async def embed(self, text: str) -> Query:
-        """The query for *text*."""
-        vectors = await asyncio.to_thread(self._encoder.encode, [text])
-        return Query(text=text, vector=vectors[0])
+    async def embed(self, text: str, *, earlier: str = "") -> Query:
+        """The query for *text*; the question before it counts where it has to, and less than *text* itself."""
+        own, *before = await asyncio.to_thread(self._encoder.encode, [text, earlier] if earlier else [text])
+        if not before:
+            return Query(text=text, vector=own)
+        mixed = own + EARLIER_WEIGHT * before[0]
+        return Query(text=f"{earlier} {text}", vector=mixed / np.linalg.norm(mixed))
 
     async def compare(self, query: Query, texts: Sequence[str]) -> Sequence[Passage]:
         """*texts* as passages, each with its cosine to the question."""
