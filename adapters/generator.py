@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Literal, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import structlog
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 log = structlog.get_logger()
+
+Result = TypeVar("Result")
 
 
 class TransformersGenerator:
@@ -54,8 +57,7 @@ class TransformersGenerator:
 
     async def warm_up(self) -> None:
         """Load the model now rather than at the first question."""
-        async with self._turn:
-            await asyncio.to_thread(self._load)
+        await asyncio.shield(await self._take_turn(self._load))
 
     async def generate(self, prompt: Prompt, *, adapter: str, on_text: OnText = discard) -> Completion:
         """
@@ -63,26 +65,35 @@ class TransformersGenerator:
 
         Raises: PromptTooLong, GenerationError. Cancelling the task stops the model after the current token.
         """
-        ids = await asyncio.to_thread(self._base.encode_turns, prompt.turns)
-        if len(ids) + prompt.max_new_tokens > self.context_tokens:
-            raise PromptTooLong(len(ids), self.context_tokens - prompt.max_new_tokens)
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         stop = threading.Event()
-        async with self._turn:
-            run = _Run(ids, prompt, stop, lambda text: loop.call_soon_threadsafe(pieces.put_nowait, text))
-            work = asyncio.ensure_future(asyncio.to_thread(self._work, run, adapter))
-            work.add_done_callback(lambda _: pieces.put_nowait(None))
-            try:
-                while (piece := await pieces.get()) is not None:
-                    await on_text(piece)
-                return await asyncio.shield(work)
-            finally:
-                stop.set()
-                await asyncio.wait([work])
 
-    def _work(self, run: "_Run", adapter: str) -> Completion:
+        def hand_on(text: str) -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, text)
+
+        work = await self._take_turn(lambda: self._work(prompt, adapter, stop, hand_on))
+        work.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                await on_text(piece)
+            return await asyncio.shield(work)
+        finally:
+            stop.set()
+
+    async def _take_turn(self, work: Callable[[], Result]) -> "asyncio.Task[Result]":
+        """Start *work* in a thread when its turn comes; the turn ends with the work, whatever becomes of the asker."""
+        await self._turn.acquire()
+        task = asyncio.create_task(asyncio.to_thread(work))
+        task.add_done_callback(lambda _: self._turn.release())
+        return task
+
+    def _work(self, prompt: Prompt, adapter: str, stop: threading.Event, on_piece: Callable[[str], None]) -> Completion:
         """The whole request, in a worker thread."""
+        ids = self._base.encode_turns(prompt.turns)
+        if len(ids) + prompt.max_new_tokens > self.context_tokens:
+            raise PromptTooLong(len(ids), self.context_tokens - prompt.max_new_tokens)
+        run = _Run(ids, prompt, stop, on_piece)
         self._load()
         adapter = self._switch(adapter)
         plain = self._model.disable_adapter() if adapter == NONE and self._adapted else nullcontext()
@@ -111,18 +122,24 @@ class TransformersGenerator:
         return adapter
 
     def _attach(self, adapter: str) -> None:
-        from peft import PeftModel
+        from peft import PeftModel, get_peft_model_state_dict
         from safetensors import SafetensorError
 
         folder = str(self._registry.get(adapter).folder)
         slot = _slot(adapter)
         try:
+            stored = _weight_names(folder)
             if self._adapted:
                 self._model.load_adapter(folder, adapter_name=slot, use_safetensors=True)
             else:
                 model = cast("PreTrainedModel", self._model)
                 self._model = PeftModel.from_pretrained(model, folder, adapter_name=slot, use_safetensors=True)
             self._model.eval()
+            # PEFT only warns of weights that are missing, and is silent on those that it did not expect.
+            # (`save_embedding_layers` unset would make it ask the Hugging Face hub for the base model.)
+            known = get_peft_model_state_dict(self._model, adapter_name=slot, save_embedding_layers=False)
+            if stored != set(known):
+                raise ValueError("its weights are not those that its configuration names")
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as exc:
             self._forget(slot)
             raise AdapterUnusable(adapter, f"{folder} cannot be loaded ({str(exc)[:200]}); train it again") from exc
@@ -135,6 +152,14 @@ class TransformersGenerator:
             self._model = self._base.load()
 
 
+def _weight_names(folder: str) -> set[str]:
+    """What the adapter's safetensors hold; PEFT would unpickle a .bin file where there are none."""
+    from safetensors import safe_open
+
+    with safe_open(Path(folder) / "adapter_model.safetensors", framework="pt") as weights:
+        return set(weights.keys())
+
+
 def _slot(adapter: str) -> str:
     # PEFT uses the name as a module's name, in which a dot is not allowed.
     return adapter.replace(".", "_")
@@ -143,7 +168,7 @@ def _slot(adapter: str) -> str:
 class _Run:
     """One request while it runs."""
 
-    def __init__(self, ids: list[int], prompt: Prompt, stop: threading.Event, on_piece: Callable[[str], Any]) -> None:
+    def __init__(self, ids: list[int], prompt: Prompt, stop: threading.Event, on_piece: Callable[[str], None]) -> None:
         self._ids = ids
         self._prompt = prompt
         self._stop = stop
@@ -154,6 +179,7 @@ class _Run:
         from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor, StoppingCriteriaList
 
         end = time.monotonic() + deadline_seconds
+        stops = _stop_tokens(model, base)
         first = _first_token(base, self._prompt, len(self._ids))
         # Only what the model wrote itself counts as repetition; words of the question have to be used again.
         varied = RepetitionPenaltyLogitsProcessor(self._prompt.repetition_penalty, prompt_ignore_length=len(self._ids))
@@ -165,6 +191,7 @@ class _Run:
                     attention_mask=torch.ones_like(inputs),
                     max_new_tokens=self._prompt.max_new_tokens,
                     do_sample=False,
+                    eos_token_id=stops,
                     pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
                     streamer=_streamer(base, self._on_piece),
                     logits_processor=LogitsProcessorList([first, varied]),
@@ -182,13 +209,19 @@ class _Run:
             prompt_tokens=len(self._ids),
             completion_tokens=len(new),
             refusal=first.probability,
-            finish=self._finish(new, base, late=time.monotonic() > end),
+            finish=self._finish(new, stops),
         )
 
-    def _finish(self, new: list[int], base: BaseModel, *, late: bool) -> Literal["stop", "length", "deadline"]:
-        if new and new[-1] == base.tokenizer.eos_token_id:
+    def _finish(self, new: list[int], stops: list[int]) -> Literal["stop", "length", "deadline"]:
+        if new[-1] in stops:
             return "stop"
-        return "deadline" if late else "length"
+        return "length" if len(new) == self._prompt.max_new_tokens else "deadline"
+
+
+def _stop_tokens(model: Any, base: BaseModel) -> list[int]:
+    """The end of turn that training teaches, and what the model's own settings add to it."""
+    own = model.generation_config.eos_token_id
+    return sorted({base.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})
 
 
 def _streamer(base: BaseModel, on_piece: Callable[[str], Any]) -> Any:

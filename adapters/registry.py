@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from adapters.training import TrainedAdapter
 from bot.errors import AdapterNotFound, AdapterUnusable, TrainingError
 
 SHIPPED = Path(__file__).parent / "reading"
+SHIPPED_LABEL = "reading@1"
 NONE = "none"
 PRODUCTION = "production"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +64,26 @@ class AdapterRegistry:
         self._base_model = base_model
 
     def all(self) -> list[AdapterVersion]:
-        """Every version, oldest first."""
-        found = [_version(SHIPPED, "reading", "1", None)] if (SHIPPED / "training.json").exists() else []
-        for path in self._folder.glob("*/*/training.json"):
-            domain, version = path.parent.parent.name, path.parent.name
-            found.append(_version(path.parent, domain, version, domain))
-        return sorted(found, key=lambda version: (version.created, version.label))
+        """Every version that can be read, oldest first."""
+        found = []
+        for label in self._folders():
+            try:
+                found.append(self.find(label))
+            except AdapterUnusable as exc:  # the others have to go on
+                log.warning("an adapter is left out", adapter=label, reason=str(exc))
+        return sorted(found, key=lambda version: (version.created, version.name, int(version.version)))
 
     def find(self, label: str) -> AdapterVersion:
-        """The version called `name@version`, for whichever base model it was made. Raises: AdapterNotFound."""
-        version = next((version for version in self.all() if version.label == label), None)
-        if version is None:
+        """
+        The version called `name@version`, for whichever base model it was made.
+
+        Raises: AdapterNotFound; AdapterUnusable if its training.json is damaged.
+        """
+        folder = self._folders().get(label)
+        if folder is None:
             raise AdapterNotFound(label)
-        return version
+        name, _, version = label.rpartition("@")
+        return _version(folder, name, version, None if folder == SHIPPED else name)
 
     def get(self, label: str) -> AdapterVersion:
         """
@@ -92,12 +104,20 @@ class AdapterRegistry:
         usable = [v for v in self.all() if v.domain is None and v.base_model == self._base_model]
         return usable[-1].label if choice == PRODUCTION and usable else NONE
 
+    def _folders(self) -> dict[str, Path]:
+        """Where each label lies; what an `add` that was killed left behind is none."""
+        found = {SHIPPED_LABEL: SHIPPED} if (SHIPPED / "training.json").exists() else {}
+        for path in self._folder.glob("*/*/training.json"):
+            if path.parent.name.isdecimal():
+                found[f"{path.parent.parent.name}@{path.parent.name}"] = path.parent
+        return found
+
     def add(self, trained: TrainedAdapter, domain: str) -> AdapterVersion:
         """Make a finished training the next version of *domain*'s adapter; one that is a version already stays that."""
-        if known := next(
-            (v for v in self.all() if v.domain == domain and v.created == trained.numbers["created"]), None
-        ):
-            return known
+        numbers = (trained.folder / "training.json").read_bytes()
+        for known in self.all():
+            if known.domain == domain and (known.folder / "training.json").read_bytes() == numbers:
+                return known
         home = self._folder / domain
         taken = [int(path.name) for path in home.glob("*") if path.name.isdigit()]
         target = home / str(max(taken, default=0) + 1)
@@ -108,6 +128,8 @@ class AdapterRegistry:
             part.rename(target)
         except OSError as exc:
             raise TrainingError(f"the trained adapter in {trained.folder} cannot be copied to {target}: {exc}") from exc
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
         return _version(target, domain, target.name, domain)
 
 
@@ -124,7 +146,7 @@ def _version(folder: Path, name: str, version: str, domain: str | None) -> Adapt
             folder=folder,
             scores=numbers.get("scores", {}),
         )
-    except (OSError, ValueError, KeyError) as exc:
+    except (OSError, ValueError, KeyError, TypeError) as exc:
         raise AdapterUnusable(
             f"{name}@{version}", f"{folder}/training.json is damaged ({exc}); train it again"
         ) from exc

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from adapters.base_model import BaseModel
 from adapters.dataset import Dataset, TrainingExample
@@ -71,6 +71,7 @@ def train(
     done = run / "adapter"
     if not (done / "training.json").exists():
         _train_in(run, done, base, dataset, rows, recipe, progress)
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return TrainedAdapter(folder=done, numbers=json.loads((done / "training.json").read_text(encoding="utf-8")))
 
 
@@ -106,8 +107,7 @@ def _train_in(
     recipe: Recipe,
     progress: Progress,
 ) -> None:
-    from transformers import set_seed
-    from transformers.trainer_utils import get_last_checkpoint
+    from transformers import PrinterCallback, set_seed
 
     set_seed(recipe.seed)
     model = _with_lora(base, recipe)
@@ -120,8 +120,9 @@ def _train_in(
         data_collator=_one_row,
         callbacks=[_reporter(progress)],
     )
+    trainer.remove_callback(PrinterCallback)  # standard output is for data
     start = time.monotonic()
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)))  # type: ignore[no-untyped-call]
+    trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
     losses = [(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     numbers = {
         "base_model": base.name,
@@ -137,7 +138,18 @@ def _train_in(
         "created": now().isoformat(timespec="seconds"),
     }
     _write(model, done, numbers)
-    shutil.rmtree(checkpoints)
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint; those that a kill left half-written are deleted."""
+    from transformers.trainer_utils import get_last_checkpoint
+
+    for path in folder.glob("checkpoint-*"):
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))  # the trainer writes it last
+        except (OSError, ValueError):
+            shutil.rmtree(path)
+    return cast("str | None", get_last_checkpoint(str(folder)))  # type: ignore[no-untyped-call]
 
 
 def _with_lora(base: BaseModel, recipe: Recipe) -> "PeftModel":
@@ -149,10 +161,9 @@ def _with_lora(base: BaseModel, recipe: Recipe) -> "PeftModel":
         target_modules=list(recipe.target_modules),
         task_type="CAUSAL_LM",
     )
-    model = base.load()
-    model.config.name_or_path = base.name  # what the adapter's config names as its base
-    adapted: PeftModel = get_peft_model(model, config)
-    adapted.peft_config["default"].base_model_name_or_path = base.name
+    adapted: PeftModel = get_peft_model(base.load(), config)
+    # Each checkpoint compares vocabularies with this folder; for a name PEFT would ask the Hugging Face hub.
+    adapted.peft_config["default"].base_model_name_or_path = str(base.folder)
     return adapted
 
 
@@ -227,16 +238,20 @@ def _reporter(progress: Progress) -> "TrainerCallback":
 
 
 def _write(model: "PeftModel", folder: Path, numbers: dict[str, Any]) -> None:
-    """Write the adapter in float16, its numbers, card and plot; training.json comes last and marks it as whole."""
+    """Write the adapter in float16, its numbers, card and plot; the folder appears under its name when it is whole."""
     from safetensors.torch import load_file, save_file
 
-    shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(str(folder), safe_serialization=True)
-    weights = folder / "adapter_model.safetensors"
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    model.peft_config["default"].base_model_name_or_path = numbers["base_model"]
+    model.save_pretrained(str(part), safe_serialization=True, save_embedding_layers=False)
+    weights = part / "adapter_model.safetensors"
     save_file({name: tensor.half() for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
-    _plot_loss(numbers["loss"], folder / "loss.png")
-    (folder / "README.md").write_text(_card(numbers), encoding="utf-8")
-    (folder / "training.json").write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+    _plot_loss(numbers["loss"], part / "loss.png")
+    (part / "README.md").write_text(_card(numbers), encoding="utf-8")
+    (part / "training.json").write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
 
 
 def _card(numbers: dict[str, Any]) -> str:

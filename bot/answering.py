@@ -104,29 +104,25 @@ def unknown(domain: str, question: str, passages: Sequence[Passage], completion:
 
 
 class ResultOnly:
-    """An OnText that hides the model's working and shows what follows "Answer:"."""
+    """An OnText that hides the model's working and shows what follows the first "Answer:"."""
 
     def __init__(self, on_text: OnText) -> None:
         self._on_text = on_text
         self._hidden = ""
-        self._open = False
+        self._shown = ""
 
     async def __call__(self, piece: str) -> None:
         """Take the next piece."""
-        if self._open:
+        if not self._shown:
+            self._hidden += piece
+            piece = self._hidden.partition(RESULT)[2].lstrip()
+        if piece:
+            self._shown += piece
             await self._on_text(piece)
-            return
-        self._hidden += piece
-        _, found, result = self._hidden.rpartition(RESULT)
-        if found and result.strip():
-            self._open = True
-            await self._on_text(result.lstrip())
 
     async def finish(self, text: str) -> str:
-        """The result within the whole *text*: what follows the marker, else the last line."""
-        if self._open:
-            return text.rpartition(RESULT)[2].strip()
-        _, marked, result = text.rpartition(RESULT)
-        result = result.strip() if marked and result.strip() else text.strip().rpartition("\n")[2]
-        await self._on_text(result)
-        return result
+        """The result within the whole *text*: what was shown, else the last line."""
+        if not self._shown:
+            self._shown = text.rpartition("\n")[2]
+            await self._on_text(self._shown)
+        return self._shown.strip()

@@ -141,6 +141,8 @@ def ask(
     with progress_bar() as progress:
         (row,) = wait_for(run(settings, "answer", payload, progress))
     reply = row["reply"]
+    if not reply:
+        raise PointsmanError(row["text"])
     if as_json:
         print_json({key: value for key, value in row.items() if key != "reply"} | {"id": reply})
         return

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot import routing
+from bot.files import whole
 from bot.messages import GENERAL, LabelledQuestion, Query
 from bot.ports import Encoder, EvidenceSource, Progress, silent
 from bot.routing import DomainClassifier, KnownQuestion, TaskChooser
@@ -91,12 +92,10 @@ class RouteTeacher:
         kept = self.folder / f"general-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npy"
         try:
             return np.asarray(np.load(kept, allow_pickle=False), dtype=np.float32)
-        except (OSError, ValueError):
+        except (OSError, EOFError, ValueError):
             vectors = self.encoder.encode([text for text, _ in self.general_set])
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(".part.npy")
-            np.save(part, vectors)
-            part.replace(kept)
+            with whole(kept) as part:
+                np.save(part, vectors)
             return vectors
 
 

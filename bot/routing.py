@@ -9,14 +9,17 @@ P(d) = odds(d) / (1 + sum of all odds), and what is left over is the general rou
 """
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bot.errors import RetrievalError
+from bot.files import whole
 from bot.messages import GENERAL, Query, Retrieval, RouteChoice
 
 Array = NDArray[np.float64]
@@ -255,10 +258,8 @@ def _known_likeness(vectors: NDArray[np.float32], right: NDArray[np.bool_]) -> A
 def save(classifiers: Mapping[str, DomainClassifier], path: Path) -> None:
     """Write all classifiers to one .npz file, atomically."""
     arrays = {f"{domain}/{name}": value for domain, c in classifiers.items() for name, value in _arrays(c).items()}
-    part = path.with_suffix(".part.npz")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(part, domains=np.array(json.dumps(list(classifiers))), **arrays)  # type: ignore[arg-type]
-    part.replace(path)
+    with whole(path) as part:
+        np.savez_compressed(part, domains=np.array(json.dumps(list(classifiers))), **arrays)  # type: ignore[arg-type]
 
 
 def load(path: Path) -> dict[str, DomainClassifier]:
@@ -270,14 +271,12 @@ def load(path: Path) -> dict[str, DomainClassifier]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = list(DomainClassifier.__slots__)
             domains = json.loads(str(arrays["domains"]))
             return {d: DomainClassifier(**{name: arrays[f"{d}/{name}"] for name in names}) for d in domains}
-    except (OSError, ValueError, KeyError) as exc:
-        raise RetrievalError(
-            f"the router in {path} is damaged ({exc}); delete the file and run `pointsman ingest`"
-        ) from exc
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as exc:
+        raise RetrievalError(f"the router in {path} is damaged; delete the file and run `pointsman ingest`") from exc
 
 
 def _arrays(classifier: DomainClassifier) -> dict[str, NDArray[np.float64] | NDArray[np.float32]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import InputError
+from bot.files import whole
 from bot.messages import GENERAL, Citation, Feedback, Passage, Reply, RouteChoice
 
 Row = dict[str, Any]
@@ -39,15 +40,11 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """
     Write a JSONL file; it appears under its name only when it is whole.
 
-    Raises: InputError if it cannot be written.
+    Raises: StoreError if it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    with whole(path) as part:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")  # what a lone surrogate is in JSON
-        part.replace(path)
-    except OSError as exc:
-        raise InputError(f"{path}: cannot be written ({exc.strerror}); choose another --output") from exc
 
 
 def text_of(row: Row) -> str:

@@ -7,14 +7,17 @@ waits; the owner picks it up within two seconds. Where the owner leaves before, 
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
 
+from bot import admission
 from bot.app import Installation, Stores, open_installation, open_stores
 from bot.errors import PointsmanError
 from bot.messages import GENERAL, Message, RouteChoice
@@ -27,6 +30,7 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 0.3  # how often owner and waiting commands look at the queue
 
+T = TypeVar("T")
 Payload = Mapping[str, Any]
 Worker = Callable[[Installation, Payload, Progress], Awaitable[Any]]
 
@@ -159,17 +163,40 @@ class _Latest:
                 await installation.stores.jobs.report(job, done=done, total=total, doing=doing)
 
 
+class _Stopped(Exception):
+    """Ends work in a thread at its next step."""
+
+
+async def _in_thread(work: Callable[[Progress], T], progress: Progress) -> T:
+    """
+    The result of *work*, done in a thread.
+
+    When cancelled, the work is ended at its next step and waited for: it must not go on without owning the index.
+    """
+    stop = threading.Event()
+
+    def step(done: int, total: int, doing: str) -> None:
+        if stop.is_set():
+            raise _Stopped
+        progress(done, total, doing)
+
+    thread = asyncio.ensure_future(asyncio.to_thread(work, step))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([thread])
+        with contextlib.suppress(_Stopped, PointsmanError):
+            thread.result()
+        raise
+
+
 async def _ingest(here: Installation, payload: Payload, progress: Progress) -> Row:
     domain = payload["domain"]
+    paths = [Path(path) for path in payload["paths"]]
+    ingest = partial(here.sync.ingest, domain, paths, access=payload["access"], prune=payload["prune"])
     try:
-        report = await asyncio.to_thread(
-            here.sync.ingest,
-            domain,
-            [Path(path) for path in payload["paths"]],
-            access=payload["access"],
-            prune=payload["prune"],
-            progress=progress,
-        )
+        report = await _in_thread(lambda step: ingest(progress=step), progress)
     finally:
         here.retriever.refresh(domain)
     if report.added or report.updated or report.removed or domain not in here.router.domains:
@@ -188,7 +215,7 @@ async def _route(here: Installation, payload: Payload, progress: Progress) -> li
         query = await here.retriever.embed(text_of(row))
         evidence = await here.retriever.retrieve(query, labels=None, top_k=0)
         choice: RouteChoice = here.router.choose(query, evidence, explicit=None)
-        found.append({"id": row.get("id"), **choice_row(choice)})
+        found.append({"id": row.get("id"), **choice_row(choice), **_unserved(row)})
     return found
 
 
@@ -198,8 +225,15 @@ async def _retrieve(here: Installation, payload: Payload, progress: Progress) ->
         progress(number, len(payload["rows"]), "Retrieving")
         query = await here.retriever.embed(text_of(row))
         retrievals = await here.retriever.retrieve(query, labels=None, top_k=payload["top_k"])
-        found.append({"id": row.get("id"), "passages": passage_rows(retrievals[payload["domain"]].passages)})
+        passages = passage_rows(retrievals[payload["domain"]].passages)
+        found.append({"id": row.get("id"), "passages": passages, **_unserved(row)})
     return found
+
+
+def _unserved(row: Row) -> Row:
+    """What to say in a row whose question nobody would answer; nothing in any other."""
+    reason = admission.objection(admission.clean(text_of(row)))
+    return {"abstained": True, "text": reason} if reason else {}
 
 
 async def _answer(here: Installation, payload: Payload, progress: Progress) -> list[Row]:

@@ -117,15 +117,16 @@ class TerminalConnector:
             self._say(f"Say where it should have gone: /wrong {' | '.join(routes)}")
         else:
             before = self._vote
-            down = before if before and before.rating == -1 else None  # what was said before about the same answer
+            # What was said before about the same answer stays, unless it is taken back.
+            down = before if before and before.rating == -1 and name not in ("/up", "/undo") else None
             self._vote = Feedback(
                 reply=reply.id,
                 user=self.user,
                 platform="terminal",
                 rating={"/up": 1, "/undo": 0}.get(name, -1),  # type: ignore[arg-type]
-                reason=rest or None if name == "/down" else down.reason if down and name != "/up" else None,
-                correction=rest if name == "/correct" else down.correction if down and name != "/up" else None,
-                wrong_route=rest if name == "/wrong" else down.wrong_route if down and name != "/up" else None,
+                reason=rest or None if name == "/down" else down.reason if down else None,
+                correction=rest if name == "/correct" else down.correction if down else None,
+                wrong_route=rest if name == "/wrong" else down.wrong_route if down else None,
             )
             await on_feedback(self._vote)
             self._say("Taken back." if name == "/undo" else "Thank you, noted.")

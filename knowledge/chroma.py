@@ -54,6 +54,8 @@ def chroma_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (ChromaError, sqlite3.Error, OSError, ValueError) as exc:
+        if "is full" in str(exc) or "No space left" in str(exc):
+            raise RetrievalError(f"the disk of {folder} is full; free some space, then run it again") from exc
         raise RetrievalError(
             f"the index in {folder} cannot be used ({str(exc)[:200]}); if this stays, "
             "delete that folder and run `pointsman ingest` again"
@@ -86,11 +88,6 @@ class ChromaIndex:
                 configuration={"hnsw": {"space": "cosine", "ef_search": SEARCH_EF}},
             )
         return ChromaCollection(found, self._folder)
-
-    def drop(self, collection: "ChromaCollection") -> None:
-        """Remove an emptied collection."""
-        with chroma_errors(self._folder):
-            self._client.delete_collection(collection.name)
 
 
 def _open(folder: Path) -> "ClientAPI":
@@ -166,7 +163,7 @@ class ChromaCollection:
             with chroma_errors(self._folder):
                 page = self._collection.query(
                     query_embeddings=cast(Any, vectors[begin : begin + QUERY_BATCH]),
-                    n_results=min(top_k, self.count()),
+                    n_results=min(top_k, self.count() or 1),
                     include=["distances"],
                 )
             for ids, distances in zip(page["ids"], page["distances"] or [], strict=True):

@@ -9,7 +9,6 @@ from bot.messages import Chunk, Document
 
 MAX_TOKENS = 250  # all-MiniLM-L6-v2 silently cuts what lies beyond 256, two of which frame the text
 MAX_HEADING_TOKENS = 60
-MIN_TOKENS = 60  # shorter neighbouring sections of one parent share a chunk
 
 CountTokens = Callable[[str], int]
 
@@ -18,7 +17,7 @@ def split(document: Document, count_tokens: CountTokens) -> list[Chunk]:
     """The chunks of *document*, in order; none is longer than MAX_TOKENS."""
     found: list[Chunk] = []
     sections = list(_sections(document, count_tokens)) or [(document.title, document.text.strip())]
-    for heading, body in _joined(sections, count_tokens):
+    for heading, body in sections:
         heading = _shortened(heading, count_tokens)
         room = MAX_TOKENS - count_tokens(heading) - 1
         for piece in chunkerify(count_tokens, room, memoize=False)(body):
@@ -60,28 +59,6 @@ def _section(document: Document, path: list[tuple[int, str]], lines: list[str]) 
         if not headings or headings[0].casefold() != document.title.casefold():
             headings.insert(0, document.title)
         yield " > ".join(h for h in headings if h), body
-
-
-def _joined(sections: list[tuple[str, str]], count_tokens: CountTokens) -> Iterator[tuple[str, str]]:
-    """Sections, the very short ones joined with their next sibling under the parent's heading."""
-    waiting: tuple[str, str] | None = None
-    for heading, body in sections:
-        if waiting and _parent(waiting[0]) == _parent(heading) and count_tokens(waiting[1] + body) < MIN_TOKENS:
-            waiting = (_parent(heading), f"{_named(*waiting)}\n\n{_named(heading, body)}")
-            continue
-        if waiting:
-            yield waiting
-        waiting = (heading, body)
-    if waiting:
-        yield waiting
-
-
-def _parent(heading: str) -> str:
-    return heading.rpartition(" > ")[0]
-
-
-def _named(heading: str, body: str) -> str:
-    return f"{heading.rpartition(' > ')[2]}\n{body}"
 
 
 def _shortened(heading: str, count_tokens: CountTokens) -> str:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import numpy as np
 import Stemmer
 from numpy.typing import NDArray
 
+from bot.files import whole
 from bot.messages import Chunk
 
 K1, B = 1.2, 0.75
@@ -77,15 +76,12 @@ class WordIndex:
 
     def save(self, folder: Path) -> None:
         """Write the index; the folder appears under its name only when it is whole."""
-        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        if self.idf:
-            self.bm25.save(part, show_progress=False)
         head = {"fingerprint": fingerprint(self.chunks), "idf": self.idf, "rarest": self.rarest}
-        (part / "words.json").write_text(json.dumps(head), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
+        with whole(folder) as part:
+            part.mkdir()
+            if self.idf:
+                self.bm25.save(part, show_progress=False)
+            (part / "words.json").write_text(json.dumps(head), encoding="utf-8")
 
     @classmethod
     def open(cls, folder: Path, chunks: Sequence[Chunk]) -> "WordIndex":

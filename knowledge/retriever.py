@@ -3,13 +3,14 @@
 import asyncio
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from bot.files import whole
 from bot.messages import Chunk, Passage, Query, Retrieval
 from bot.ports import Encoder
 from knowledge import evidence
@@ -20,6 +21,17 @@ from knowledge.questions import made_questions
 
 EARLIER_WEIGHT = 0.5  # of the question that a follow-up leans on
 POOL = 50  # candidates per side that are fused
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What a search must not find."""
+
+    place: Place | None
+    documents: Collection[str]
+
+    def __contains__(self, chunk: Chunk) -> bool:
+        return chunk.document in self.documents or _place(chunk) == self.place
 
 
 @dataclass(frozen=True)
@@ -35,16 +47,26 @@ class Shelf:
         """The chunks by document and position."""
         return {_place(chunk): chunk for chunk in self.words.chunks}
 
-    def search(self, queries: Sequence[Query], *, top_k: int, without: Sequence[Place | None]) -> list[Retrieval]:
-        """Per query its best passages and evidence, as if the chunk in *without* were not there."""
+    def search(
+        self, queries: Sequence[Query], *, top_k: int, without: Sequence[Place | None], withdrawn: Collection[str]
+    ) -> list[Retrieval]:
+        """
+        Per query its best passages and evidence, as if the chunk in *without* were not there.
+
+        Of the *withdrawn* documents nothing is found, nor of those that came in since the shelf was opened.
+        """
         if not queries:
             return []
         near = self.collection.nearest(np.stack([query.vector for query in queries]), POOL)
         asked = tokens([query.text for query in queries])
-        return [self._one(*row, top_k) for row in zip(asked, near, without, strict=True)]
+        found = []
+        for words, nearest, left_out in zip(asked, near, without, strict=True):
+            hidden = Hidden(place=left_out, documents=withdrawn)
+            known = [(self.chunks[place], cosine) for place, cosine in nearest if place in self.chunks]
+            found.append(self._one(words, [row for row in known if row[0] not in hidden], hidden, top_k))
+        return found
 
-    def _one(self, words: list[str], found: list[tuple[Place, float]], without: Place | None, top_k: int) -> Retrieval:
-        near = [(self.chunks[place], cosine) for place, cosine in found if place != without]
+    def _one(self, words: list[str], near: list[tuple[Chunk, float]], hidden: "Hidden", top_k: int) -> Retrieval:
         if not near:
             return Retrieval(evidence=evidence.NOTHING)
         cosines = {_place(chunk): cosine for chunk, cosine in near}
@@ -53,7 +75,7 @@ class Shelf:
         worded = [
             (chunk, float(scores[i]), cosines.get(_place(chunk), floor))
             for i in np.argsort(-scores, kind="stable")[: POOL + 1]
-            if scores[i] > 0 and _place(chunk := self.words.chunks[i]) != without
+            if scores[i] > 0 and (chunk := self.words.chunks[i]) not in hidden
         ]
         bm25 = {_place(chunk): score for chunk, score, _ in worded}
         pool = {_place(chunk): chunk for chunk in [c for c, _ in near] + [c for c, _, _ in worded]}
@@ -97,6 +119,7 @@ class HybridRetriever:
         self._folder = folder  # of the BM25 indexes and fusion weights
         self._access = access  # per domain the labels of which an asker needs one
         self._shelves: dict[str, list[Shelf]] = {}
+        self._withdrawn: dict[str, set[str]] = {}  # per domain the documents that an ingest is changing
         self._lock = threading.Lock()
 
     async def embed(self, text: str, *, earlier: str = "") -> Query:
@@ -134,8 +157,10 @@ class HybridRetriever:
     ) -> list[Retrieval]:
         """Per query what *domain* has for it."""
         without = without or [None] * len(queries)
+        with self._lock:
+            withdrawn = self._withdrawn.setdefault(domain, set())
         shelves = [s for s in self.shelves(domain) if labels is None or s.collection.access & labels]
-        found = [shelf.search(queries, top_k=top_k, without=without) for shelf in shelves]
+        found = [shelf.search(queries, top_k=top_k, without=without, withdrawn=withdrawn) for shelf in shelves]
         return [_merged(row, top_k) for row in zip(*found, strict=True)] if found else [Retrieval()] * len(queries)
 
     def made_questions(self, domain: str) -> list[tuple[str, Place | None]]:
@@ -156,10 +181,16 @@ class HybridRetriever:
                 self._shelves[domain] = [self._open(c) for c in self._index.collections(domain) if c.count()]
             return self._shelves[domain]
 
+    def withdraw(self, domain: str, document: str) -> None:
+        """Find nothing of *document* any more, until the next refresh: it is about to be replaced, moved or removed."""
+        with self._lock:
+            self._withdrawn.setdefault(domain, set()).add(document)
+
     def refresh(self, domain: str) -> None:
         """Look at the collections of *domain* anew, after an ingest."""
         with self._lock:
             self._shelves.pop(domain, None)
+            self._withdrawn.pop(domain, None)
 
     def _open(self, collection: ChromaCollection) -> Shelf:
         folder = self._folder / collection.name
@@ -186,7 +217,5 @@ def read_weight(folder: Path) -> float:
 
 def write_weight(folder: Path, weight: float) -> None:
     """Keep the fusion weight of a collection."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / "fusion.json.part"
-    part.write_text(json.dumps({"weight": weight}), encoding="utf-8")
-    part.replace(folder / "fusion.json")
+    with whole(folder / "fusion.json") as part:
+        part.write_text(json.dumps({"weight": weight}), encoding="utf-8")

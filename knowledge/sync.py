@@ -6,7 +6,7 @@ can be killed at any moment and run again: it ends with the same index.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bot.errors import InputError
@@ -20,17 +20,26 @@ from knowledge.loading import Source, Unreadable, find_sources
 from knowledge.retriever import write_weight
 
 # Part of every hash: another way of cutting or another encoder means that everything is indexed again.
-FORMAT = f"1|{MAX_TOKENS}|all-MiniLM-L6-v2"
+FORMAT = f"2|{MAX_TOKENS}|all-MiniLM-L6-v2"
 Indexed = dict[str, tuple[ChromaCollection, IndexedDocument]]
+Withdraw = Callable[[str, str], None]
+"""Called with domain and document before a document's old text leaves the index: nobody may find it from then on."""
+
+
+def nobody_searches(domain: str, document: str) -> None:
+    """A Withdraw for an index that nobody searches meanwhile."""
 
 
 class Sync:
     """Ingests into one index."""
 
-    def __init__(self, index: ChromaIndex, encoder: MiniLmEncoder, folder: Path) -> None:
+    def __init__(
+        self, index: ChromaIndex, encoder: MiniLmEncoder, folder: Path, withdraw: Withdraw = nobody_searches
+    ) -> None:
         self._index = index
         self._encoder = encoder
         self._folder = folder  # of the fusion weights
+        self._withdraw = withdraw
 
     def ingest(
         self,
@@ -64,7 +73,7 @@ class Sync:
             else:
                 seen.add(source.id)
                 try:
-                    counts[self._put(source, target, known)] += 1
+                    counts[self._put(domain, source, target, known)] += 1
                 except InputError as exc:
                     failed.append({"document": source.id, "reason": str(exc)})
         nameless = [source for source in sources if isinstance(source, Unreadable)]
@@ -72,7 +81,7 @@ class Sync:
             # A row that cannot be parsed may be any document, so none can be told to be gone.
             failed.append({"document": nameless[0].id, "reason": "because of this nothing was pruned; mend it first"})
         elif prune:
-            counts["removed"] = self._remove(known, keep=seen | {entry["document"] for entry in failed})
+            counts["removed"] = self._remove(domain, known, keep=seen | {entry["document"] for entry in failed})
         del counts["unchanged"]
         if any(counts.values()):
             self._tidy(domain, progress)
@@ -85,7 +94,7 @@ class Sync:
     def _known(self, domain: str) -> Indexed:
         return {key: (c, d) for c in self._index.collections(domain) for key, d in c.documents().items()}
 
-    def _put(self, source: Source, target: ChromaCollection, known: Indexed) -> str:
+    def _put(self, domain: str, source: Source, target: ChromaCollection, known: Indexed) -> str:
         """Returns: "added", "updated" or "unchanged"."""
         document = source.read()
         content = "\0".join((FORMAT, document.id, document.title, document.url or "", document.text))
@@ -97,22 +106,22 @@ class Sync:
         vectors = self._encoder.encode([chunk.text for chunk in chunks])
         # First out, then in: where access was narrowed, a kill in between must not leave the text readable.
         if place:
+            self._withdraw(domain, source.id)
             place.delete(source.id)
         target.write(chunks, vectors, hash=digest)
         return "updated" if entry else "added"
 
-    def _remove(self, known: Indexed, *, keep: Iterable[str]) -> int:
+    def _remove(self, domain: str, known: Indexed, *, keep: Iterable[str]) -> int:
         gone = known.keys() - set(keep)
         for key in gone:
+            self._withdraw(domain, key)
             known[key][0].delete(key)
         return len(gone)
 
     def _tidy(self, domain: str, progress: Progress) -> None:
-        """Drop emptied collections and fit the fusion weight of the others."""
+        """Fit the fusion weight of the collections; emptied ones stay, since a search may be under way in them."""
         for collection in self._index.collections(domain):
-            if collection.count() == 0:
-                self._index.drop(collection)
-            else:
+            if collection.count():
                 progress(0, 0, "Fitting the ranking to the documents")
                 weight = fit_weight(collection.chunks(), self._encoder)
                 write_weight(self._folder / collection.name, weight)

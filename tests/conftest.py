@@ -1,17 +1,25 @@
 """What every test gets: no network, and language models to run on."""
 
+import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+os.environ["OMP_NUM_THREADS"] = "1"  # read by torch; threads that wait for each other slow tiny models down
 
 import pytest
-from tiny_model import ROOT, write_base
+from tiny_model import ROOT, engine, write_adapter, write_base
 
 from adapters.base_model import BaseModel
+from adapters.generator import TransformersGenerator
+from bot.learning import RouteTeacher
+from bot.settings import load_settings
+from bot.work import run
+from knowledge.encoder import MiniLmEncoder
 
 LOOPBACK = ("127.", "::1", "localhost")
 refused: list[object] = []  # addresses that a test tried to reach
@@ -59,3 +67,47 @@ def tiny_base(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ba
 def embedded_base() -> BaseModel:
     """The model that users get; converted once, which takes a while."""
     return BaseModel("embedded", ROOT / "var" / "models")
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two adapters that change what the tiny model says."""
+    folder = tmp_path_factory.mktemp("adapters")
+    for seed, domain in enumerate(("billing", "travel")):
+        write_adapter(tiny_folder, folder / domain / "1", seed=seed)
+    return folder
+
+
+@pytest.fixture
+def adapters(trained: Path, tmp_path: Path) -> Path:
+    """The same two, to be damaged."""
+    return shutil.copytree(trained, tmp_path / "adapters")
+
+
+@pytest.fixture
+def generator(tiny_base: BaseModel, adapters: Path) -> TransformersGenerator:
+    return engine(tiny_base, adapters)
+
+
+@pytest.fixture(scope="session")
+def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The settings file of an installation that has read some of the handbook; made once, with the real encoder."""
+    folder = tmp_path_factory.mktemp("installation")
+    file = folder / "pointsman.toml"
+    documents = folder / "handbook"
+    documents.mkdir()
+    for page in ("documents.md", "feedback.md", "storage.md"):
+        shutil.copy(ROOT / "knowledge" / "handbook" / page, documents)
+    file.write_text(
+        f'[storage]\ndirectory = "var"\nmodels = "{ROOT / "var" / "models"}"\n'
+        '[[domains]]\nname = "handbook"\ndescription = "How to install, use and run Pointsman"\n'
+        'documents = ["handbook"]\n'
+        '[[domains]]\nname = "empty"\ndescription = "Nothing yet"\n'
+        '[[access]]\nlabel = "finance"\nmembers = ["slack:U1"]\n'
+    )
+    kept = ROOT / "var" / "tests"  # embedding the general set takes longest; its file's name tells when it is out of date
+    RouteTeacher(MiniLmEncoder(), None, kept).tasks()  # type: ignore[arg-type]
+    shutil.copytree(kept, folder / "var" / "router")
+    payload = {"domain": "handbook", "paths": [str(documents)], "access": ["everyone"], "prune": False}
+    asyncio.run(run(load_settings(file), "ingest", payload))
+    return file

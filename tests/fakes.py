@@ -1,13 +1,33 @@
 """Stand-ins for the ports, and sample values; a contract test runs each beside the real one."""
 
+import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from bot.errors import StoreError
-from bot.messages import Exchange, Feedback, Job, LabelledQuestion, Message, Reply
-from bot.ports import JobStatus
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.errors import PointsmanError, StoreError
+from bot.messages import (
+    GENERAL,
+    Completion,
+    Exchange,
+    Feedback,
+    Job,
+    LabelledQuestion,
+    Message,
+    Passage,
+    Prompt,
+    Query,
+    Reply,
+    Retrieval,
+    RouteChoice,
+    Turn,
+)
+from bot.ports import JobStatus, OnText, Progress, discard, silent
 
 # The store: ExchangeStore, FeedbackStore, ExampleStore, Inbox, JobQueue
 
@@ -152,3 +172,107 @@ class InMemoryJobQueue:
         for job in running:
             self.states[job] = JobStatus("waiting", 0, 0, "", None, None)
         return len(running)
+
+
+# The main path: Encoder, Retriever, Router, AdapterChooser, Generator
+
+DIMENSION = 384
+
+
+@dataclass(slots=True)
+class HashedWordsEncoder:
+    """Each word counts in one of 384 places, so texts with words in common are near each other."""
+
+    def encode(self, texts: Sequence[str], progress: Progress = silent) -> NDArray[np.float32]:
+        found = np.zeros((len(texts), DIMENSION), dtype=np.float32)
+        for number, text in enumerate(texts):
+            for word in re.findall(r"\w+", text.casefold()) or [""]:
+                found[number, zlib.crc32(word.encode()) % DIMENSION] += 1
+        return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
+
+    def count_tokens(self, text: str) -> int:
+        return len(re.findall(r"\w+|[^\w\s]", text))
+
+
+@dataclass(slots=True)
+class FixedRetriever:
+    """Finds the same for every question, but only where the reader has the domain's label."""
+
+    found: Mapping[str, Sequence[Passage]] = field(default_factory=dict)  # per domain
+    access: Mapping[str, str] = field(default_factory=dict)  # per domain a label; none: for everyone
+    near: float = 0.9  # cosine of any question and any text that was given with it
+    retrieved: list[str] = field(default_factory=list)  # the questions, in order
+
+    async def embed(self, text: str, *, earlier: str = "") -> Query:
+        whole = f"{earlier} {text}".strip()
+        return Query(text=whole, vector=HashedWordsEncoder().encode([whole])[0])
+
+    async def compare(self, query: Query, texts: Sequence[str]) -> Sequence[Passage]:
+        return [
+            Passage(document=f"passage {n}", chunk=0, text=text, dense=self.near) for n, text in enumerate(texts, 1)
+        ]
+
+    async def retrieve(self, query: Query, *, labels: frozenset[str] | None, top_k: int) -> Mapping[str, Retrieval]:
+        self.retrieved.append(query.text)
+        return {
+            domain: Retrieval(passages=tuple(passages[:top_k]))
+            for domain, passages in self.found.items()
+            if labels is None or self.access.get(domain) in (None, *labels)
+        }
+
+
+@dataclass(slots=True)
+class FixedRouter:
+    """Makes the same choice for every question."""
+
+    choice: RouteChoice
+    nearest: str | None = None
+
+    def choose(self, query: Query, found: Mapping[str, Retrieval], *, explicit: str | None) -> RouteChoice:
+        if explicit is None:
+            return self.choice
+        chance = float(explicit != GENERAL)
+        return RouteChoice(route=explicit, probability=1.0, domain_probability=chance, task=self.choice.task)
+
+    def nearest_domain(self, query: Query) -> str | None:
+        return self.nearest
+
+
+@dataclass(slots=True)
+class FixedAdapters:
+    labels: Mapping[str, str] = field(default_factory=dict)  # per domain
+
+    def current(self, domain: str) -> str:
+        return self.labels.get(domain, "none")
+
+
+@dataclass(slots=True)
+class EchoGenerator:
+    """Says which adapter and which prompt ran, or what it was told to say, a few characters at a time."""
+
+    answer: str | None = None
+    finish: Literal["stop", "length", "deadline"] = "stop"
+    breaks: PointsmanError | None = None  # raised after the first piece
+    model: str = "echo"
+    context_tokens: int = 2048
+    piece: int = 5  # characters
+    prompts: list[Prompt] = field(default_factory=list)  # in the order they came
+
+    def count_tokens(self, turns: Sequence[Turn]) -> int:
+        return sum(len(turn.content.split()) for turn in turns)
+
+    async def generate(self, prompt: Prompt, *, adapter: str, on_text: OnText = discard) -> Completion:
+        self.prompts.append(prompt)
+        text = f"{adapter}|{prompt.label}" if self.answer is None else self.answer
+        for begin in range(0, len(text), self.piece):
+            await on_text(text[begin : begin + self.piece])
+            if self.breaks:
+                raise self.breaks
+        return Completion(
+            text=text,
+            model=self.model,
+            adapter=adapter,
+            prompt_tokens=self.count_tokens(prompt.turns),
+            completion_tokens=len(text.split()),
+            finish=self.finish,
+        )

@@ -96,16 +96,10 @@ def test_paragraph_with_a_line_below_it_is_no_heading() -> None:
     assert words(" ".join(chunk.body for chunk in chunks)) == words(LONG) + words("--- Text.")
 
 
-def test_very_short_neighbours_of_one_parent_share_a_chunk() -> None:
-    (chunk,) = cut("# Keys\n\n## Up\n\nGoes up.\n\n## Down\n\nGoes down.")
+def test_short_sections_stay_apart_so_that_each_keeps_its_heading() -> None:
+    chunks = cut("# Top\n\n## One\n\nFirst.\n\n## Two\n\nSecond.")
 
-    assert chunk.text == "Guide > Keys\nUp\nGoes up.\n\nDown\nGoes down."
-
-
-def test_short_sections_of_different_parents_stay_apart() -> None:
-    chunks = cut("# Keys\n\n## Up\n\nGoes up.\n\n# Mouse\n\n## Left\n\nGoes left.")
-
-    assert [chunk.heading for chunk in chunks] == ["Guide > Keys > Up", "Guide > Mouse > Left"]
+    assert [chunk.heading.rpartition(" > ")[2] for chunk in chunks] == ["One", "Two"]
 
 
 def test_heading_without_text_is_no_chunk_of_its_own() -> None:

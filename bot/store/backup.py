@@ -46,7 +46,10 @@ def _restore(database: Path, source: Path, moment: datetime) -> Path | None:
     # Beside the database, so that the last step is a rename within one file system.
     fresh = database.with_name(f"{database.name}.restoring-{os.getpid()}")
     fresh.unlink(missing_ok=True)
-    _copy(source, fresh)
+    try:
+        _copy(source, fresh)
+    except StoreError as exc:
+        raise StoreError(f"{source} cannot be restored; name a file that `pointsman db backup` wrote ({exc})") from exc
     try:
         _require_ours(fresh, source)
         kept = _set_aside(database, f".before-restore-{moment:%Y%m%dT%H%M%S.%fZ}")

@@ -1,0 +1,235 @@
+"""Passages for a question: which ones, how they are ranked, and for whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import HashedWordsEncoder
+
+from bot.messages import Chunk, Query, Retrieval
+from knowledge.chroma import ChromaIndex
+from knowledge.evidence import NAMES, NOTHING
+from knowledge.fusion import DEFAULT_WEIGHT
+from knowledge.retriever import HybridRetriever, read_weight, write_weight
+
+ENCODER = HashedWordsEncoder()
+REFUNDS = "Refunds are paid within 14 days"
+PARCELS = "Parcels leave the warehouse on Monday"
+SALARIES = "Salaries are paid on the last working day"
+TRAINS = "Trains to Basel leave at noon"
+
+
+@dataclass(frozen=True)
+class Library:
+    """An index and a retriever over it."""
+
+    index: ChromaIndex
+    retriever: HybridRetriever
+    folder: Path
+
+    def put(self, domain: str, document: str, *texts: str, access: str = "everyone") -> None:
+        chunks = [Chunk(document=document, index=n, text=t, heading="", title=document) for n, t in enumerate(texts)]
+        self.index.collection(domain, access.split()).write(chunks, ENCODER.encode(texts), hash=document)
+
+    async def find(self, text: str, *, labels: str | None = None, top_k: int = 3) -> Mapping[str, Retrieval]:
+        allowed = None if labels is None else frozenset(labels.split())
+        return await self.retriever.retrieve(await self.retriever.embed(text), labels=allowed, top_k=top_k)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    index = ChromaIndex(tmp_path / "chroma")
+    access = {"shop": frozenset({"everyone", "staff"}), "travel": frozenset({"staff"})}
+    return Library(index, HybridRetriever(index, ENCODER, tmp_path / "knowledge", access), tmp_path / "knowledge")
+
+
+def texts(found: Mapping[str, Retrieval], domain: str = "shop") -> list[str]:
+    return [passage.text for passage in found[domain].passages] if domain in found else []
+
+
+async def test_best_passage_comes_first_with_its_scores(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS, PARCELS, "Boxes are blue")
+
+    found = await library.find("When do parcels leave?")
+
+    best, *others = found["shop"].passages
+    assert (best.text, best.document, best.chunk, best.title) == (PARCELS, "rules.md", 1, "rules.md")
+    assert best.score == 1.0 and best.dense > others[0].dense and best.words > 0
+    assert [p.score for p in others] == sorted((p.score for p in others), reverse=True)
+
+
+@pytest.mark.parametrize(("top_k", "count"), [(0, 0), (1, 1), (2, 2), (9, 3)])
+async def test_no_more_passages_than_asked_for(library: Library, top_k: int, count: int) -> None:
+    library.put("shop", "rules.md", REFUNDS, PARCELS, "Boxes are blue")
+
+    found = await library.find("When do parcels leave?", top_k=top_k)
+
+    assert len(found["shop"].passages) == count
+    assert len(found["shop"].evidence) == len(NAMES) and found["shop"].evidence[0] > 0.3
+
+
+async def test_two_domains_do_not_mix(library: Library) -> None:
+    library.put("shop", "rules.md", PARCELS)
+    library.put("travel", "trains.md", TRAINS)
+
+    found = await library.find("When do trains and parcels leave?")
+
+    assert (texts(found), texts(found, "travel")) == ([PARCELS], [TRAINS])
+
+
+async def test_domain_without_documents_has_neither_passages_nor_evidence(library: Library) -> None:
+    library.put("shop", "rules.md", PARCELS)
+
+    assert (await library.find("Trains?"))["travel"] == Retrieval()
+
+
+@pytest.mark.parametrize(
+    ("labels", "shop", "travel"),
+    [
+        (None, {REFUNDS, SALARIES, PARCELS}, {TRAINS}),
+        ("", set(), set()),
+        ("everyone", {REFUNDS}, set()),
+        ("everyone staff", {REFUNDS}, {TRAINS}),
+        ("everyone finance", {REFUNDS, SALARIES}, set()),
+        ("everyone law", {REFUNDS, SALARIES, PARCELS}, set()),
+        ("finance law", set(), set()),
+        ("staff finance", {SALARIES}, {TRAINS}),
+    ],
+)
+async def test_passages_come_only_from_what_the_labels_may_read(
+    library: Library, labels: str | None, shop: set[str], travel: set[str]
+) -> None:
+    library.put("shop", "refunds.md", REFUNDS)
+    library.put("shop", "salaries.md", SALARIES, access="finance law")
+    library.put("shop", "parcels.md", PARCELS, access="law")
+    library.put("travel", "trains.md", TRAINS, access="staff")
+
+    found = await library.find("Who leaves and who is paid when on Monday at noon?", labels=labels, top_k=9)
+
+    assert (set(texts(found)), set(texts(found, "travel"))) == (shop, travel)
+
+
+async def test_evidence_is_of_what_the_asker_may_read_alone(library: Library) -> None:
+    library.put("shop", "refunds.md", REFUNDS)
+    library.put("shop", "salaries.md", SALARIES, access="finance")
+
+    everyone = await library.find(SALARIES, labels="everyone")
+    finance = await library.find(SALARIES, labels="everyone finance")
+
+    assert finance["shop"].evidence[0] == pytest.approx(1.0, abs=1e-4)
+    assert everyone["shop"].evidence[0] < 0.7
+
+
+async def test_best_passage_of_several_collections_comes_first(library: Library) -> None:
+    library.put("shop", "refunds.md", REFUNDS, "Boxes are blue", "Doors are red")
+    library.put("shop", "salaries.md", SALARIES, "Chairs are grey", access="finance")
+
+    found = await library.find("When are salaries paid on a working day?", top_k=2)
+
+    assert texts(found)[0] == SALARIES and len(texts(found)) == 2
+
+
+async def test_rare_word_counts_where_the_meaning_is_equally_near(library: Library) -> None:
+    library.put("shop", "codes.md", "Error E4711 means no paper", "Error E4712 means no ink", "Error codes are short")
+
+    assert texts(await library.find("error E4712"))[0] == "Error E4712 means no ink"
+
+
+async def test_follow_up_leans_on_the_question_before(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS, PARCELS)
+
+    query = await library.retriever.embed("On Monday?", earlier="When are refunds paid?")
+
+    assert query.text == "When are refunds paid? On Monday?"
+    assert float(np.linalg.norm(query.vector)) == pytest.approx(1.0, abs=1e-5)
+    own, before = ENCODER.encode(["On Monday?", "When are refunds paid?"])
+    assert float(query.vector @ own) > float(query.vector @ before) > 0.3
+
+
+async def test_given_texts_become_passages_in_their_order(library: Library) -> None:
+    query = await library.retriever.embed("When do parcels leave?")
+
+    first, second = await library.retriever.compare(query, [REFUNDS, PARCELS])
+
+    assert (first.text, second.text, second.document) == (REFUNDS, PARCELS, "passage 2")
+    assert second.dense > first.dense
+    assert list(await library.retriever.compare(query, [])) == []
+
+
+async def test_new_documents_are_found_after_a_refresh(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS)
+    await library.find("Parcels?")
+    library.put("shop", "more.md", PARCELS)
+
+    library.retriever.refresh("shop")
+
+    assert texts(await library.find("Parcels?"))[0] == PARCELS
+
+
+async def test_questions_are_answered_while_documents_come_in(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS)
+    before = await library.find("When do parcels leave?")
+
+    library.put("shop", "more.md", PARCELS, PARCELS + " again")
+    during = await library.find("When do parcels leave?")
+
+    assert texts(before) == [REFUNDS]
+    assert REFUNDS in texts(during)
+
+
+async def test_withdrawn_document_is_not_found_by_its_words_either(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS)
+    library.put("shop", "more.md", PARCELS)
+    await library.find("Parcels?")
+
+    library.retriever.withdraw("shop", "more.md")
+
+    assert texts(await library.find("When do parcels leave the warehouse?")) == [REFUNDS]
+    assert (await library.find("Parcels?"))["shop"].evidence[0] < 0.3
+
+
+async def test_emptied_collection_answers_with_nothing(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS)
+    await library.find("Refunds?")
+    library.retriever.withdraw("shop", "rules.md")
+    library.index.collection("shop", ["everyone"]).delete("rules.md")
+
+    during = await library.find("Refunds?")
+    library.retriever.refresh("shop")
+
+    assert texts(during) == [] and (await library.find("Refunds?"))["shop"] == Retrieval()
+
+
+def test_evidence_for_teaching_leaves_a_chunk_out(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS, PARCELS)
+    query = Query(text=PARCELS, vector=ENCODER.encode([PARCELS])[0])
+
+    with_it, without = library.retriever.measure("shop", [query, query], [None, ("rules.md", 1)])
+
+    assert with_it[0] == pytest.approx(1.0, abs=1e-4) and without[0] < 0.3
+    assert library.retriever.measure("travel", [query], [None]) == [NOTHING]
+
+
+def test_stand_ins_for_questions_come_from_every_collection(library: Library) -> None:
+    library.put("shop", "refunds.md", f"{REFUNDS}.")
+    library.put("shop", "salaries.md", f"{SALARIES}.", access="finance")
+
+    made = dict(library.retriever.made_questions("shop"))
+
+    assert made[f"{REFUNDS}."] == ("refunds.md", 0) and made[f"{SALARIES}."] == ("salaries.md", 0)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"weight": "x"}', "{}"])
+def test_weight_that_was_not_fitted_is_the_default(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "fusion.json").write_text(content)
+
+    assert read_weight(tmp_path) == DEFAULT_WEIGHT
+
+
+def test_fitted_weight_is_kept(tmp_path: Path) -> None:
+    write_weight(tmp_path / "new", 0.4)
+
+    assert read_weight(tmp_path / "new") == 0.4

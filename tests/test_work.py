@@ -1,0 +1,202 @@
+"""
+Work on the index: done here, or by the process that owns it.
+
+Run as a program, this file is an owner that takes one job and then does nothing any more.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import HashedWordsEncoder
+from tiny_model import ROOT
+
+from bot import wording
+from bot.app import Installation, open_installation, open_stores
+from bot.errors import InputError, PointsmanError, StoreError
+from bot.learning import RouteTeacher
+from bot.messages import IngestReport
+from bot.owner import ownership
+from bot.ports import Progress, silent
+from bot.settings import DomainSettings, Settings, StorageSettings
+from bot.work import run, serving_jobs
+
+NO_QUESTION = {"rows": [{"id": "q1", "text": ""}]}  # answered without any model
+NO_ADAPTER = {"rows": [], "adapter": "nope@9"}
+INGEST = {"domain": "shop", "paths": [], "access": ["everyone"], "prune": False}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    # The general set's embeddings lie there already, so that no model has to be loaded.
+    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]
+    shop = DomainSettings(name="shop", description="What the shop sells")
+    return Settings(storage=StorageSettings(directory=tmp_path, models=ROOT / "var" / "models"), domains=(shop,))
+
+
+@asynccontextmanager
+async def owner(settings: Settings, **parts: Any) -> AsyncIterator[Installation]:
+    """A running Pointsman, with *parts* of it replaced."""
+    with ownership(settings.storage.directory) as mine:
+        assert mine
+        async with open_installation(settings) as installation:
+            installation = replace(installation, **parts)
+            async with serving_jobs(installation):
+                yield installation
+
+
+async def states(settings: Settings, jobs: Sequence[int] = (1,)) -> list[str]:
+    async with open_stores(settings) as stores:
+        return [(await stores.jobs.status(job)).state for job in jobs]
+
+
+async def submitted(settings: Settings, job: int = 1) -> None:
+    """Returns when there is such a job."""
+    async with open_stores(settings) as stores:
+        while True:
+            try:
+                await stores.jobs.status(job)
+            except StoreError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def test_without_an_owner_the_work_is_done_here_and_no_job_is_left(settings: Settings) -> None:
+    (row,) = await run(settings, "answer", NO_QUESTION)
+
+    assert (row["id"], row["text"], row["abstained"]) == ("q1", wording.EMPTY, True)
+    with pytest.raises(StoreError):
+        await states(settings)
+    with ownership(settings.storage.directory) as free:
+        assert free
+
+
+async def test_owner_picks_work_up_within_two_seconds(settings: Settings) -> None:
+    async with owner(settings):
+        started = time.monotonic()
+        (row,) = await run(settings, "answer", NO_QUESTION)
+        waited = time.monotonic() - started
+
+    assert row["text"] == wording.EMPTY and waited < 2
+    assert await states(settings) == ["done"]
+
+
+async def test_commands_of_several_people_each_get_their_own_result(settings: Settings) -> None:
+    rows = [{"rows": [{"id": number}]} for number in range(3)]
+
+    async with owner(settings):
+        found = await asyncio.gather(*(run(settings, "answer", payload) for payload in rows))
+
+    assert [row["id"] for (row,) in found] == [0, 1, 2]
+    assert await states(settings, (1, 2, 3)) == ["done"] * 3
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+async def test_errors_travel_with_their_reason(settings: Settings, handed_over: bool) -> None:
+    with pytest.raises(PointsmanError, match="adapter 'nope@9' does not exist"):
+        if handed_over:
+            async with owner(settings):
+                await run(settings, "answer", NO_ADAPTER)
+        else:
+            await run(settings, "answer", NO_ADAPTER)
+
+
+async def test_defect_neither_ends_the_owner_nor_leaves_the_other_side_waiting(settings: Settings) -> None:
+    async with owner(settings):
+        with pytest.raises(PointsmanError, match="something went wrong in the running Pointsman; its log says what"):
+            await run(settings, "answer", {"no": "rows"})
+        (row,) = await run(settings, "answer", NO_QUESTION)
+
+    assert row["text"] == wording.EMPTY
+
+
+async def test_work_is_taken_over_when_the_owner_leaves_without_doing_it(settings: Settings) -> None:
+    said: list[str] = []
+    with ownership(settings.storage.directory):
+        waiting = asyncio.create_task(run(settings, "answer", NO_QUESTION, lambda done, total, doing: said.append(doing)))
+        await submitted(settings)
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+
+    (row,) = await asyncio.wait_for(waiting, 10)
+
+    assert row["text"] == wording.EMPTY and await states(settings) == ["done"]
+    assert said[0] == "Waiting for the running Pointsman to do it"
+
+
+async def test_job_that_was_taken_by_an_owner_who_was_killed_is_done_by_the_next(settings: Settings) -> None:
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    command = [sys.executable, __file__, settings.storage.directory]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout
+        assert await asyncio.to_thread(process.stdout.readline) == "ready\n"
+        waiting = asyncio.create_task(run(settings, "answer", NO_QUESTION))
+        assert await asyncio.to_thread(process.stdout.readline) == "taken\n"
+        assert await states(settings) == ["running"]
+
+        process.kill()
+
+        (row,) = await asyncio.wait_for(waiting, 10)
+    assert row["text"] == wording.EMPTY and await states(settings) == ["done"]
+
+
+@dataclass
+class EndlessSync:
+    """Ingests one document after the other, for ever."""
+
+    steps: int = 0
+
+    def ingest(self, *_: object, access: object, prune: bool, progress: Progress = silent) -> IngestReport:
+        while True:
+            progress(self.steps, 0, "Ingesting")
+            self.steps += 1
+            time.sleep(0.02)
+
+
+@dataclass
+class BrokenSync:
+    def ingest(self, *_: object, access: object, prune: bool, progress: Progress = silent) -> IngestReport:
+        raise InputError("docs does not exist")
+
+
+async def test_owner_that_leaves_stops_writing_to_the_index(settings: Settings) -> None:
+    sync = EndlessSync()
+    async with owner(settings, sync=sync):
+        async with open_stores(settings) as stores:
+            await stores.jobs.submit("ingest", INGEST)
+        while not sync.steps:
+            await asyncio.sleep(0.01)
+
+    steps = sync.steps
+    await asyncio.sleep(0.1)
+    assert sync.steps == steps
+    assert await states(settings) == ["running"]  # the next owner begins it again
+
+
+async def test_ingest_that_fails_says_why(settings: Settings) -> None:
+    async with owner(settings, sync=BrokenSync()):
+        with pytest.raises(PointsmanError, match="docs does not exist"):
+            await run(settings, "ingest", INGEST)
+
+
+async def take_and_hang(directory: Path) -> None:
+    with ownership(directory):
+        async with open_stores(Settings(storage=StorageSettings(directory=directory))) as stores:
+            print("ready", flush=True)
+            while await stores.jobs.take() is None:
+                await asyncio.sleep(0.05)
+            print("taken", flush=True)
+            await asyncio.sleep(60)
+
+
+if __name__ == "__main__":
+    asyncio.run(take_and_hang(Path(sys.argv[1])))
