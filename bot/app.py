@@ -1,8 +1,9 @@
 """The composition root: builds every part once from the settings. The only file that knows every package."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,6 +82,7 @@ class Installation:
     registry: AdapterRegistry
     generator: TransformersGenerator
     assistant: Assistant
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of index and router at a time
 
     async def learn_routes(self, progress: Progress = silent) -> None:
         """Fit the router anew and route by it from now on."""

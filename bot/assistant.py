@@ -15,7 +15,7 @@ from bot.grounding import refuse_above, too_weak
 from bot.messages import GENERAL, Message, Passage, Prompt, Reply, Retrieval, RouteChoice
 from bot.ports import AdapterChooser, ExchangeStore, Generator, OnText, Retriever, Router, discard
 from bot.prompts import GROUNDED, REFUSAL, PromptLibrary, constraints, fit
-from bot.routing import SOMEBODYS_OWN
+from bot.routing import SOMEBODYS_OWN, nearest_records
 from bot.settings import DomainSettings
 
 TOP_K = 3  # passages in a prompt: on a small machine each costs the reader a second
@@ -62,6 +62,8 @@ class Assistant:
             return self.router.choose(query, {}, explicit=route), await self.retriever.compare(query, message.passages)
         found = await self.retriever.retrieve(query, labels=message.labels, top_k=TOP_K)
         choice = self.router.choose(query, found, explicit=asked.route)
+        if choice.task == SOMEBODYS_OWN and not asked.route:
+            choice = nearest_records(choice, found)
         return choice, found.get(choice.route, Retrieval()).passages
 
     def _without_model(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Answer | None:

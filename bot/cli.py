@@ -17,7 +17,7 @@ from bot.progress import progress_bar, progress_line
 from bot.rows import Row, read_rows, write_rows
 from bot.settings import Settings
 from bot.work import run, serving_jobs, warming_up
-from connectors.terminal import TerminalConnector, citation_line
+from connectors.terminal import TerminalConnector, citation_line, printable
 
 app = typer.Typer(
     name="pointsman",
@@ -146,14 +146,11 @@ def ask(
     if as_json:
         print_json({key: value for key, value in row.items() if key != "reply"} | {"id": reply})
         return
-    out.print(row["text"], markup=False)
+    out.print(printable(row["text"]), markup=False)
     for citation in row["citations"]:
-        out.print(
-            citation_line(
-                citation["number"], citation["title"], citation["url"] or citation["path"], citation["quote"]
-            ),
-            markup=False,
-        )
+        where = citation["url"] or citation["path"]
+        line = citation_line(citation["number"], citation["title"], where, citation["quote"])
+        out.print(printable(line), markup=False)
     if row["route"] == GENERAL and not row["abstained"] and row["decision"] == "answer":
         out.print(f"({wording.GENERAL_NOTICE})", markup=False)
 

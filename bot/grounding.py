@@ -23,6 +23,7 @@ STEM = 6  # words that begin alike mean alike: "retrieved", "retrieval"; numbers
 _MARKER = re.compile(r"^\[\d{1,2}\]\s*|(?:\s+|(?<=[.!?,;:]))\[\d{1,2}\](?!\w)")
 _LIST_NUMBER = re.compile(r"\s*\d{1,2}\.")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
+_CLOSED = re.compile(r"[.!?][\"'”’)\]]*\s*$")  # a sentence, not a fragment
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
 _REFUSAL = re.compile(
     r"\bi (do not|don['’]t|cannot|can['’]t) (know|find|answer|tell)\b|"
@@ -225,7 +226,7 @@ def support(sentence: str, passage: str) -> float:
     have = set(there)
     if not wanted or any(word not in have for word in wanted if any(c.isdigit() for c in word)):
         return 0.0
-    if len(wanted) <= FRAGMENT and not _holds_in_order(there, wanted):
+    if len(wanted) <= FRAGMENT and not _CLOSED.search(sentence) and not _holds_in_order(there, wanted):
         return 0.0
     return sum(word in have for word in wanted) / len(wanted)
 

@@ -11,7 +11,7 @@ P(d) = odds(d) / (1 + sum of all odds), and what is left over is the general rou
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -141,6 +141,19 @@ class LearnedRouter:
 
     def _width(self, domain: str) -> int:
         return len(self._classifiers[domain].mean) - 3
+
+
+def nearest_records(choice: RouteChoice, found: Mapping[str, Retrieval]) -> RouteChoice:
+    """
+    For a general question that only somebody's own records answer: the domain whose documents come near it, if any.
+
+    The base model would have to invent an answer; the documents answer it, or show that they do not.
+    """
+    near = {domain: max((p.dense for p in retrieval.passages), default=0.0) for domain, retrieval in found.items()}
+    nearest = max(near, key=lambda domain: near[domain], default=None)
+    if choice.route != GENERAL or nearest is None or near[nearest] < OWN_NEAR:
+        return choice
+    return replace(choice, route=nearest, probability=choice.domain_probability, decision="answer", runner_up=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,8 @@ class ModelSettings(Section):
 
 
 def _domain_name(name: str) -> str:
-    if name == GENERAL or name == "unknown":
-        raise ValueError(f"{name!r} is the name of a route that exists already")
+    if name in (GENERAL, "unknown", "reading"):
+        raise ValueError(f"{name!r} is a name that Pointsman uses itself; choose another")
     return name
 
 

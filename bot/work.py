@@ -60,7 +60,8 @@ async def _run_here(
 ) -> Any:
     async with open_installation(settings, progress) as installation:
         if job is None:
-            return await WORKERS[kind](installation, payload, progress)
+            async with serving_jobs(installation):
+                return await WORKERS[kind](installation, payload, progress)
         while (taken := await stores.jobs.take()) is not None:
             await _do(installation, taken.id, taken.kind, taken.payload)
         return _outcome(await stores.jobs.status(job))
@@ -195,17 +196,19 @@ async def _ingest(here: Installation, payload: Payload, progress: Progress) -> R
     domain = payload["domain"]
     paths = [Path(path) for path in payload["paths"]]
     ingest = partial(here.sync.ingest, domain, paths, access=payload["access"], prune=payload["prune"])
-    try:
-        report = await _in_thread(lambda step: ingest(progress=step), progress)
-    finally:
-        here.retriever.refresh(domain)
-    if report.added or report.updated or report.removed or domain not in here.router.domains:
-        await here.learn_routes(progress)
+    async with here.changing:
+        try:
+            report = await _in_thread(lambda step: ingest(progress=step), progress)
+        finally:
+            here.retriever.refresh(domain)
+        if report.added or report.updated or report.removed or domain not in here.router.domains:
+            await here.learn_routes(progress)
     return asdict(report)
 
 
 async def _learn(here: Installation, payload: Payload, progress: Progress) -> None:
-    await here.learn_routes(progress)
+    async with here.changing:
+        await here.learn_routes(progress)
 
 
 async def _route(here: Installation, payload: Payload, progress: Progress) -> list[Row]:

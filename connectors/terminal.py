@@ -89,7 +89,7 @@ class TerminalConnector:
         self._say(f"  ({_source(self._last)}, {self._last.seconds:.1f} s)\n")
 
     async def _stream(self, piece: str) -> None:
-        self._console.print(_printable(piece), end="", markup=False)
+        self._console.print(printable(piece), end="", markup=False)
         self._console.file.flush()
 
     async def _command(self, line: str, on_feedback: FeedbackHandler) -> None:
@@ -144,7 +144,7 @@ class TerminalConnector:
             self._console.file.flush()
 
     def _say(self, text: str) -> None:
-        self._console.print(_printable(text), markup=False)
+        self._console.print(printable(text), markup=False)
 
 
 def citation_line(number: int, title: str, where: str, quote: str) -> str:
@@ -178,7 +178,7 @@ def _lineage(reply: Reply) -> str:
     return "\n".join(lines)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without escape sequences, which a document could use to forge what the terminal shows."""
     return "".join(c for c in text if c in "\n\t" or c.isprintable())
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "all-MiniLM-L6-v2"
 DIMENSION = 384
-BATCH = 64
+BATCH = 16
 
 
 class MiniLmEncoder:
@@ -39,13 +39,14 @@ class MiniLmEncoder:
         Raises: RetrievalError if the model cannot be loaded.
         """
         found = np.zeros((len(texts), DIMENSION), dtype=np.float32)
-        with self._lock:
-            for begin in range(0, len(texts), BATCH):
-                batch = list(texts[begin : begin + BATCH])
-                found[begin : begin + BATCH] = self._model.encode(
-                    batch, normalize_embeddings=True, show_progress_bar=False
+        by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # texts of a batch are padded to the longest
+        for begin in range(0, len(texts), BATCH):
+            batch = by_length[begin : begin + BATCH]
+            with self._lock:  # let go between batches: a question must not wait for a whole ingest
+                found[batch] = self._model.encode(
+                    [texts[i] for i in batch], normalize_embeddings=True, show_progress_bar=False
                 )
-                progress(begin + len(batch), len(texts), "Embedding")
+            progress(begin + len(batch), len(texts), "Embedding")
         return found
 
     def count_tokens(self, text: str) -> int:

@@ -6,11 +6,12 @@ can be killed at any moment and run again: it ends with the same index.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.errors import InputError
-from bot.messages import IngestReport
+from bot.messages import Chunk, IngestReport
 from bot.ports import Progress, silent
 from knowledge.chroma import ChromaCollection, ChromaIndex, IndexedDocument
 from knowledge.chunking import MAX_TOKENS, split
@@ -21,6 +22,7 @@ from knowledge.retriever import write_weight
 
 # Part of every hash: another way of cutting or another encoder means that everything is indexed again.
 FORMAT = f"2|{MAX_TOKENS}|all-MiniLM-L6-v2"
+AT_ONCE = 128  # chunks that are embedded in one go
 Indexed = dict[str, tuple[ChromaCollection, IndexedDocument]]
 Withdraw = Callable[[str, str], None]
 """Called with domain and document before a document's old text leaves the index: nobody may find it from then on."""
@@ -59,63 +61,39 @@ class Sync:
         sources = list(find_sources(paths))
         if not sources and not prune:
             raise InputError(f"no documents in {', '.join(map(str, paths))}; give files of another kind or folder")
-        target = self._index.collection(domain, access)
-        known = self._known(domain)
-        counts = {"added": 0, "updated": 0, "removed": 0, "unchanged": 0}
-        failed: list[dict[str, str]] = []
-        seen: set[str] = set()
+        run = _Run(self._encoder, self._index.collection(domain, access), self._known(domain), domain, self._withdraw)
         for number, source in enumerate(sources):
             progress(number, len(sources), f"Ingesting {source.id}")
-            if isinstance(source, Unreadable):
-                failed.append({"document": source.id, "reason": source.reason})
-            elif source.id in seen:
-                failed.append({"document": source.id, "reason": f"its id was used before; {source.path} is left out"})
-            else:
-                seen.add(source.id)
-                try:
-                    counts[self._put(domain, source, target, known)] += 1
-                except InputError as exc:
-                    failed.append({"document": source.id, "reason": str(exc)})
-        nameless = [source for source in sources if isinstance(source, Unreadable)]
-        if prune and nameless:
-            # A row that cannot be parsed may be any document, so none can be told to be gone.
-            failed.append({"document": nameless[0].id, "reason": "because of this nothing was pruned; mend it first"})
-        elif prune:
-            counts["removed"] = self._remove(domain, known, keep=seen | {entry["document"] for entry in failed})
-        del counts["unchanged"]
-        if any(counts.values()):
+            run.take(source)
+        run.write()
+        removed = self._prune(run, sources) if prune else 0
+        if run.added or run.updated or removed:
             self._tidy(domain, progress)
         progress(len(sources), len(sources), "Ingested")
         now = self._known(domain)
         return IngestReport(
-            documents=len(now), chunks=sum(entry.chunks for _, entry in now.values()), failed=failed, **counts
+            documents=len(now),
+            chunks=sum(entry.chunks for _, entry in now.values()),
+            added=run.added,
+            updated=run.updated,
+            removed=removed,
+            failed=run.failed,
         )
 
     def _known(self, domain: str) -> Indexed:
         return {key: (c, d) for c in self._index.collections(domain) for key, d in c.documents().items()}
 
-    def _put(self, domain: str, source: Source, target: ChromaCollection, known: Indexed) -> str:
-        """Returns: "added", "updated" or "unchanged"."""
-        document = source.read()
-        content = "\0".join((FORMAT, document.id, document.title, document.url or "", document.text))
-        digest = hashlib.sha256(content.encode()).hexdigest()
-        place, entry = known.get(source.id, (None, None))
-        if place and entry and place.name == target.name and entry.hash == digest and entry.chunks == entry.expected:
-            return "unchanged"
-        chunks = split(document, self._encoder.count_tokens)
-        vectors = self._encoder.encode([chunk.text for chunk in chunks])
-        # First out, then in: where access was narrowed, a kill in between must not leave the text readable.
-        if place:
-            self._withdraw(domain, source.id)
-            place.delete(source.id)
-        target.write(chunks, vectors, hash=digest)
-        return "updated" if entry else "added"
-
-    def _remove(self, domain: str, known: Indexed, *, keep: Iterable[str]) -> int:
-        gone = known.keys() - set(keep)
+    def _prune(self, run: "_Run", sources: Sequence[Source | Unreadable]) -> int:
+        """Remove what no source stands for; returns how many documents that were."""
+        if nameless := [source for source in sources if isinstance(source, Unreadable)]:
+            # A row that cannot be parsed may be any document, so none can be told to be gone.
+            reason = "because of this nothing was pruned; mend it first"
+            run.failed.append({"document": nameless[0].id, "reason": reason})
+            return 0
+        gone = run.known.keys() - run.seen
         for key in gone:
-            self._withdraw(domain, key)
-            known[key][0].delete(key)
+            self._withdraw(run.domain, key)
+            run.known[key][0].delete(key)
         return len(gone)
 
     def _tidy(self, domain: str, progress: Progress) -> None:
@@ -125,3 +103,65 @@ class Sync:
                 progress(0, 0, "Fitting the ranking to the documents")
                 weight = fit_weight(collection.chunks(), self._encoder)
                 write_weight(self._folder / collection.name, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A document that is cut and waits for its vectors."""
+
+    id: str
+    hash: str
+    chunks: list[Chunk]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One ingest: changed documents are embedded some at a time, which is faster than one by one."""
+
+    encoder: MiniLmEncoder
+    target: ChromaCollection
+    known: Indexed
+    domain: str
+    withdraw: Withdraw
+    added: int = 0
+    updated: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    _pending: list[_Pending] = field(default_factory=list)
+
+    def take(self, source: Source | Unreadable) -> None:
+        """Read a document and have it indexed, unless it is already."""
+        try:
+            if isinstance(source, Unreadable):
+                raise InputError(source.reason)
+            if source.id in self.seen:
+                raise InputError(f"its id was used before; {source.path} is left out")
+            self.seen.add(source.id)
+            self._read(source)
+        except InputError as exc:
+            self.failed.append({"document": source.id, "reason": str(exc)})
+        if sum(len(pending.chunks) for pending in self._pending) >= AT_ONCE:
+            self.write()
+
+    def _read(self, source: Source) -> None:
+        document = source.read()
+        content = "\0".join((FORMAT, document.id, document.title, document.url or "", document.text))
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        place, entry = self.known.get(source.id, (None, None))
+        whole = entry is not None and entry.hash == digest and entry.chunks == entry.expected
+        if not (whole and place and place.name == self.target.name):
+            self._pending.append(_Pending(source.id, digest, split(document, self.encoder.count_tokens)))
+
+    def write(self) -> None:
+        """Embed and store the documents that wait."""
+        vectors = self.encoder.encode([chunk.text for pending in self._pending for chunk in pending.chunks])
+        for pending in self._pending:
+            own, vectors = vectors[: len(pending.chunks)], vectors[len(pending.chunks) :]
+            # First out, then in: where access was narrowed, a kill in between must not leave the text readable.
+            if pending.id in self.known:
+                self.withdraw(self.domain, pending.id)
+                self.known[pending.id][0].delete(pending.id)
+            self.target.write(pending.chunks, own, hash=pending.hash)
+            self.updated += pending.id in self.known
+            self.added += pending.id not in self.known
+        self._pending.clear()

@@ -105,7 +105,9 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '[[domains]]\nname = "empty"\ndescription = "Nothing yet"\n'
         '[[access]]\nlabel = "finance"\nmembers = ["slack:U1"]\n'
     )
-    kept = ROOT / "var" / "tests"  # embedding the general set takes longest; its file's name tells when it is out of date
+    kept = (
+        ROOT / "var" / "tests"
+    )  # embedding the general set takes longest; its file's name tells when it is out of date
     RouteTeacher(MiniLmEncoder(), None, kept).tasks()  # type: ignore[arg-type]
     shutil.copytree(kept, folder / "var" / "router")
     payload = {"domain": "handbook", "paths": [str(documents)], "access": ["everyone"], "prune": False}

@@ -358,13 +358,22 @@ async def test_other_threads_are_not_remembered(thread: str) -> None:
     [("Where is my parcel?", False), ("general: Where is my parcel?", True)],
 )
 async def test_question_for_somebodys_own_records_is_only_answered_on_demand(text: str, answered: bool) -> None:
-    assistant = make_assistant(replace(GENERAL_CHOICE, task=SOMEBODYS_OWN))
+    assistant = make_assistant(replace(GENERAL_CHOICE, task=SOMEBODYS_OWN), passages=[replace(REFUNDS, dense=0.3)])
 
     reply = await ask(assistant, text)
 
     assert reply.abstained != answered
     assert reply.text == ("none|general/answer@1" if answered else wording.not_mine(DOMAINS))
     assert prompts_of(assistant) == (["general/answer@1"] if answered else [])
+
+
+async def test_question_for_somebodys_own_records_is_answered_by_documents_that_come_near_it() -> None:
+    assistant = make_assistant(replace(GENERAL_CHOICE, task=SOMEBODYS_OWN), generator=EchoGenerator(SUPPORTED))
+
+    reply = await ask(assistant, "When is my refund paid?")
+
+    assert (reply.route, reply.text) == ("billing", "Refunds are paid within 14 days. [1]")
+    assert (reply.probability, reply.decision) == (GENERAL_CHOICE.domain_probability, "answer")
 
 
 @pytest.mark.parametrize(

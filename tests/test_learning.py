@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from fakes import HashedWordsEncoder
 from numpy.typing import NDArray
+from tiny_model import ROOT
 
 from bot.errors import RetrievalError
 from bot.learning import GENERAL_SET, RouteTeacher, kept_classifiers
 from bot.messages import LabelledQuestion, Query, Retrieval, RouteChoice
 from bot.ports import Progress, silent
 from bot.routing import LearnedRouter, load
-from tiny_model import ROOT
 
 TEXTS = {
     "billing": (

@@ -205,7 +205,7 @@ def test_chain_of_thought_template_hides_its_working_and_shows_how_to_end() -> N
     system, *_, shown, _ = prompt.turns
     assert prompt.hidden_reasoning
     assert "step by step" in system.content and '"Answer:"' in system.content
-    assert shown.content.split("\n")[-1] == "Answer: 15"
+    assert shown.content.split("\n")[-1] == "Answer: Cid"
 
 
 def test_template_text_in_a_question_stays_text() -> None:

@@ -23,7 +23,7 @@ from bot.messages import IngestReport, Query
 from bot.ports import Progress, silent
 from knowledge.chroma import ChromaCollection, ChromaIndex
 from knowledge.retriever import HybridRetriever
-from knowledge.sync import Sync
+from knowledge.sync import AT_ONCE, Sync
 
 ENCODER = HashedWordsEncoder()
 DOCUMENTS = 12
@@ -246,10 +246,11 @@ def test_path_that_is_not_there_is_named(shop: Shop) -> None:
 
 
 def write_many(folder: Path) -> None:
+    """Long documents, of which a few are written at once."""
     folder.mkdir()
     for n in range(DOCUMENTS):
-        text = "\n\n".join(f"# Chapter {m}\n\n" + f"Rule {n}.{m} of the shop. " * 30 for m in range(3))
-        (folder / f"document{n:02}.md").write_text(text)
+        chapters = (f"# Chapter {m}\n\n" + f"Rule {n}.{m} of the shop. " * 15 for m in range(AT_ONCE // 3))
+        (folder / f"document{n:02}.md").write_text("\n\n".join(chapters))
 
 
 def test_ingest_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ def test_ingest_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     with subprocess.Popen([sys.executable, __file__, tmp_path], stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout
-        while b"document07.md" not in process.stdout.readline():
+        while b"document08.md" not in process.stdout.readline():
             pass
         process.kill()
 

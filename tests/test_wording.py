@@ -3,7 +3,7 @@
 import pytest
 
 from bot import wording
-from bot.messages import Passage, RouteChoice
+from bot.messages import Citation, RouteChoice
 from bot.settings import DomainSettings
 
 DOMAINS = {
@@ -15,8 +15,8 @@ def choice(route: str, runner_up: str) -> RouteChoice:
     return RouteChoice(route=route, probability=0.5, domain_probability=0.6, decision="ask_back", runner_up=runner_up)
 
 
-def place(heading: str = "", title: str = "", document: str = "a.md") -> Passage:
-    return Passage(document=document, chunk=0, text="x", heading=heading, title=title)
+def place(title: str, quote: str) -> Citation:
+    return Citation(number=1, document="a.md", chunk=0, title=title, url=None, quote=quote)
 
 
 def test_question_back_between_two_domains_names_both_and_the_way_out() -> None:
@@ -33,13 +33,13 @@ def test_question_back_between_a_domain_and_general_names_the_domain(route: str,
     assert text == "Is this about billing (Invoices), or a general question? Please answer “billing” or “general”."
 
 
-def test_unknown_answer_lists_the_three_nearest_places_once_each() -> None:
-    nearest = [place("A > B"), place("A > B"), place(title="C"), place(document="d.md"), place("E")]
+def test_unknown_answer_lists_each_near_place_once_with_what_it_says() -> None:
+    nearest = [place("A > B", "First."), place("A > B", "Second."), place("C", "Third.")]
 
     text = wording.unknown("billing", nearest)
 
     assert text.startswith("I don't know: ")
-    assert text.split("\n")[1:] == ["- A > B", "- C", "- d.md"]
+    assert text.split("\n")[1:] == ["- A > B: “First.”", "- C: “Third.”"]
 
 
 def test_unknown_answer_without_places_says_so() -> None:

@@ -8,10 +8,11 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,9 @@ async def test_defect_neither_ends_the_owner_nor_leaves_the_other_side_waiting(s
 async def test_work_is_taken_over_when_the_owner_leaves_without_doing_it(settings: Settings) -> None:
     said: list[str] = []
     with ownership(settings.storage.directory):
-        waiting = asyncio.create_task(run(settings, "answer", NO_QUESTION, lambda done, total, doing: said.append(doing)))
+        waiting = asyncio.create_task(
+            run(settings, "answer", NO_QUESTION, lambda done, total, doing: said.append(doing))
+        )
         await submitted(settings)
         await asyncio.sleep(0.5)
         assert not waiting.done()
@@ -135,17 +138,17 @@ async def test_work_is_taken_over_when_the_owner_leaves_without_doing_it(setting
 
 async def test_job_that_was_taken_by_an_owner_who_was_killed_is_done_by_the_next(settings: Settings) -> None:
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    command = [sys.executable, __file__, settings.storage.directory]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout
-        assert await asyncio.to_thread(process.stdout.readline) == "ready\n"
-        waiting = asyncio.create_task(run(settings, "answer", NO_QUESTION))
-        assert await asyncio.to_thread(process.stdout.readline) == "taken\n"
-        assert await states(settings) == ["running"]
+    command = [sys.executable, __file__, str(settings.storage.directory)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, env=environment)
+    assert process.stdout and await process.stdout.readline() == b"ready\n"
+    waiting = asyncio.create_task(run(settings, "answer", NO_QUESTION))
+    assert await process.stdout.readline() == b"taken\n"
+    assert await states(settings) == ["running"]
 
-        process.kill()
+    process.kill()
 
-        (row,) = await asyncio.wait_for(waiting, 10)
+    (row,) = await asyncio.wait_for(waiting, 10)
+    await process.wait()
     assert row["text"] == wording.EMPTY and await states(settings) == ["done"]
 
 
@@ -154,11 +157,13 @@ class EndlessSync:
     """Ingests one document after the other, for ever."""
 
     steps: int = 0
+    begun: threading.Event = field(default_factory=threading.Event)
 
     def ingest(self, *_: object, access: object, prune: bool, progress: Progress = silent) -> IngestReport:
         while True:
             progress(self.steps, 0, "Ingesting")
             self.steps += 1
+            self.begun.set()
             time.sleep(0.02)
 
 
@@ -173,8 +178,7 @@ async def test_owner_that_leaves_stops_writing_to_the_index(settings: Settings) 
     async with owner(settings, sync=sync):
         async with open_stores(settings) as stores:
             await stores.jobs.submit("ingest", INGEST)
-        while not sync.steps:
-            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(sync.begun.wait, 10)
 
     steps = sync.steps
     await asyncio.sleep(0.1)
@@ -192,10 +196,10 @@ async def take_and_hang(directory: Path) -> None:
     with ownership(directory):
         async with open_stores(Settings(storage=StorageSettings(directory=directory))) as stores:
             print("ready", flush=True)
-            while await stores.jobs.take() is None:
+            for _ in range(1_000):
+                if await stores.jobs.take():
+                    print("taken", flush=True)
                 await asyncio.sleep(0.05)
-            print("taken", flush=True)
-            await asyncio.sleep(60)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def _words(text: str) -> list[str]:
 async def measure(rows: int) -> list[dict[str, object]]:
     settings = Settings(
         storage=StorageSettings(directory=WORK / "reading", models=WORK.parent / "models"),
-        domains=(DomainSettings(name="reading", description="Passages"),),
+        domains=(DomainSettings(name="squad", description="Passages"),),
     )
     table: list[dict[str, object]] = []
     asked = questions(rows)
@@ -70,7 +70,7 @@ async def measure(rows: int) -> list[dict[str, object]]:
             assistant = replace(here.assistant_with(adapter))
             replies = []
             for number, (_, q, passage) in enumerate(asked):
-                message = Message(id=f"{name}{number}", text=q["question"], route="reading", passages=(passage,))
+                message = Message(id=f"{name}{number}", text=q["question"], route="squad", passages=(passage,))
                 replies.append(await assistant.reply_to(message))
             table.append({"reader": name, **_figures(asked, replies)})
             print(f"{name} done", flush=True)
