@@ -233,6 +233,10 @@ class JobQueue(Protocol):
 
     async def status(self, job: int) -> JobStatus: ...
 
+    async def forget(self, job: int) -> None:
+        """Remove a job whose result was fetched."""
+        ...
+
     async def requeue_running(self) -> int:
         """Returns: how many jobs of an owner that died wait again. The next owner calls it at its start."""
         ...

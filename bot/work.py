@@ -64,13 +64,16 @@ async def _run_here(
                 return await WORKERS[kind](installation, payload, progress)
         while (taken := await stores.jobs.take()) is not None:
             await _do(installation, taken.id, taken.kind, taken.payload)
-        return _outcome(await stores.jobs.status(job))
+        status = await stores.jobs.status(job)
+        await stores.jobs.forget(job)
+        return _outcome(status)
 
 
 async def _wait_a_little(stores: Stores, job: int, progress: Progress) -> tuple[bool, Any]:
     """Returns: whether the job has ended, and its result."""
     status = await stores.jobs.status(job)
     if status.state in ("done", "failed"):
+        await stores.jobs.forget(job)
         return True, _outcome(status)
     progress(status.done, status.total, status.doing or "Waiting for the running Pointsman to do it")
     await asyncio.sleep(LOOK_SECONDS)

@@ -64,7 +64,7 @@ def find_sources(paths: Sequence[Path]) -> Iterator[Source | Unreadable]:
     """
     for path in paths:
         if path.is_dir():
-            for file in sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path)):
+            for file in sorted(p for p in path.rglob("*") if p.is_file() and not _passed_over(p, path)):
                 if file.suffix.lower() in PLAIN | CONVERTED | ROWS:
                     yield from _of_file(file, file.relative_to(path).as_posix())
         elif not path.exists():
@@ -75,8 +75,10 @@ def find_sources(paths: Sequence[Path]) -> Iterator[Source | Unreadable]:
             yield from _of_file(path, path.name)
 
 
-def _hidden(file: Path, top: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(top).parts)
+def _passed_over(file: Path, top: Path) -> bool:
+    """Hidden files, and links to a file that is found under its own name: manuals have one a page for each language."""
+    hidden = any(part.startswith(".") for part in file.relative_to(top).parts)
+    return hidden or (file.is_symlink() and file.resolve().is_relative_to(top.resolve()))
 
 
 def _of_file(file: Path, name: str) -> Iterator[Source | Unreadable]:

@@ -167,6 +167,10 @@ class InMemoryJobQueue:
             raise StoreError(f"job {job} does not exist")
         return self.states[job]
 
+    async def forget(self, job: int) -> None:
+        self.jobs = [each for each in self.jobs if each.id != job]
+        self.states.pop(job, None)
+
     async def requeue_running(self) -> int:
         running = [job for job, status in self.states.items() if status.state == "running"]
         for job in running:

@@ -238,3 +238,10 @@ def test_jsonl_file_in_another_encoding_is_named(tmp_path: Path) -> None:
 
     assert isinstance(wrong, Unreadable)
     assert (wrong.id, wrong.reason[:16]) == ("a.jsonl", "cannot be read: ")
+
+
+def test_link_to_a_file_of_the_same_folder_is_no_second_document(tmp_path: Path) -> None:
+    (tmp_path / "page.en.html").write_text("<h1>Refunds</h1><p>Within 14 days.</p>")
+    (tmp_path / "page.html").symlink_to("page.en.html")
+
+    assert [source.id for source in find_sources([tmp_path])] == ["page.en.html"]

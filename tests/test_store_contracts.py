@@ -318,3 +318,13 @@ async def test_an_unknown_job_is_refused_by_name(stores: Stores) -> None:
         await stores.jobs.report(7, done=1, total=1, doing="")
     with pytest.raises(StoreError, match="job 7 does not exist"):
         await stores.jobs.finish(7)
+
+
+async def test_job_that_was_forgotten_is_gone(stores: Stores) -> None:
+    job = await stores.jobs.submit("ingest", {"domain": "billing"})
+
+    await stores.jobs.forget(job)
+
+    assert await stores.jobs.take() is None
+    with pytest.raises(StoreError, match=f"job {job}"):
+        await stores.jobs.status(job)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, delete, select, update
 
 from bot.errors import StoreError
 from bot.messages import Job
@@ -58,6 +58,11 @@ class SqlJobQueue:
             if row is None:
                 raise _unknown(job)
             return JobStatus(cast(State, row.state), row.done, row.total, row.doing, row.result, row.error)
+
+    async def forget(self, job: int) -> None:
+        """Remove a job whose result was fetched: its questions and answers are kept as exchanges, once."""
+        async with self.database.writing() as session:
+            await session.execute(delete(JobRow).where(JobRow.id == job))
 
     async def requeue_running(self) -> int:
         """Returns: how many jobs of an owner that died wait again. Only the owner calls it, at its start."""

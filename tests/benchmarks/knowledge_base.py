@@ -23,12 +23,12 @@ class KnowledgeBase:
         return [Query(text=text, vector=vector) for text, vector in zip(texts, vectors, strict=True)]
 
 
-def open_knowledge_base() -> KnowledgeBase:
-    """All corpora, ingested where they are not yet."""
+def open_knowledge_base(corpora: tuple[str, ...] = CORPORA) -> KnowledgeBase:
+    """The corpora, ingested where they are not yet."""
     encoder, index = MiniLmEncoder(), ChromaIndex(WORK / "chroma")
     sync = Sync(index, encoder, WORK / "knowledge")
-    for corpus in CORPORA:
+    for corpus in corpora:
         print(f"Ingesting {corpus}...", flush=True)
         sync.ingest(corpus, [DATA / corpus / "corpus.jsonl"], access=["everyone"])
-    access = {corpus: frozenset({"everyone"}) for corpus in CORPORA}
+    access = {corpus: frozenset({"everyone"}) for corpus in corpora}
     return KnowledgeBase(encoder, HybridRetriever(index, encoder, WORK / "knowledge", access))

@@ -19,7 +19,7 @@ def rows_of(name: str) -> list[dict[str, Any]]:
 def show(title: str, rows: Sequence[Row]) -> None:
     """Print *rows* as a Markdown table."""
     print(f"\n### {title}\n")
-    names = list(rows[0])
+    names = list(dict.fromkeys(name for row in rows for name in row))
     print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
     for row in rows:
         print("| " + " | ".join(_text(row.get(name, "")) for name in names) + " |", flush=True)
