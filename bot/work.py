@@ -130,23 +130,23 @@ async def _serve(installation: Installation) -> None:
 
 async def _do(installation: Installation, job: int, kind: str, payload: Payload) -> None:
     """One job from the queue; how it ends is stored, a failure too."""
-    jobs = installation.stores.jobs
     latest = _Latest()
     reporting = asyncio.create_task(latest.report(installation, job))
+    result, error = None, None
     try:
         result = await WORKERS[kind](installation, payload, latest)
     except PointsmanError as exc:
-        await jobs.finish(job, error=str(exc))
+        error = str(exc)
     # An edge of the program: a defect must neither end the owner nor leave the other side waiting.
     except Exception:
         log.exception("a job failed", job=job, kind=kind)
-        await jobs.finish(job, error="something went wrong in the running Pointsman; its log says what")
-    else:
-        await jobs.finish(job, result=result)
+        error = "something went wrong in the running Pointsman; its log says what"
     finally:
+        # Before the end is stored: the waiting side forgets the job as soon as it has seen it.
         reporting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await reporting
+    await installation.stores.jobs.finish(job, result=result, error=error)
 
 
 @dataclass
