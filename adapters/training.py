@@ -66,6 +66,7 @@ def train(
     Raises: TrainingError if the rows do not allow a training.
     """
     recipe = recipe or Recipe()
+    progress(0, 0, "Reading rows and loading the model")
     rows = _encode(base, dataset.examples, recipe)
     run = work / _run_name(base, dataset, recipe)
     done = run / "adapter"

@@ -62,8 +62,10 @@ class Assistant:
             return self.router.choose(query, {}, explicit=route), await self.retriever.compare(query, message.passages)
         found = await self.retriever.retrieve(query, labels=message.labels, top_k=TOP_K)
         choice = self.router.choose(query, found, explicit=asked.route)
-        if choice.task == SOMEBODYS_OWN and not asked.route:
+        if not asked.route and choice.task == SOMEBODYS_OWN:
             choice = nearest_records(choice, found)
+        elif not asked.route and asked.track in found:
+            choice = nearest_records(choice, {asked.track: found[asked.track]})
         return choice, found.get(choice.route, Retrieval()).passages
 
     def _without_model(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Answer | None:

@@ -94,6 +94,10 @@ def print_table(rows: Iterable[Mapping[str, Any]], empty: str) -> None:
     if not rows:
         out.print(empty, markup=False)
         return
+    if not out.is_terminal:  # for other programs: whole values, separated by tabs
+        for row in rows:
+            print(*("" if value is None else value for value in row.values()), sep="\t")
+        return
     table = Table(*rows[0].keys(), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))

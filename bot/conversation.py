@@ -18,7 +18,7 @@ _POINTS_BACK = re.compile(
     r"\b(this|that|those|these)(\W*$| (is|was|are|were|do|does|did|mean|means|work|works|happen|happens)\b)",
     re.I,
 )
-_PREFIX = re.compile(r"^\s*(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:\s+(?P<text>\S.*)$", re.S)
+_PREFIX = re.compile(r"^\s*(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:(\s+(?P<text>\S.*)|\s*)$", re.S)
 _MARKER = re.compile(r" \[\d+\]")  # as grounding writes it; list[0] is code
 SHORT = 8  # words
 LEANT_ON = 60  # words of the questions before that a follow-up keeps: the encoder reads about 190 in all
@@ -33,6 +33,7 @@ class Asked:
     route: str | None = None  # chosen explicitly
     objection: str | None = None  # the reason why it cannot be answered
     earlier: str = ""  # the question before, where this one leans on it
+    track: str = ""  # the route of that question
     history: tuple[Turn, ...] = ()  # question and answer by turns, oldest first
     may_ask_back: bool = True  # a thread is asked back at most once
 
@@ -58,6 +59,7 @@ def understand(message: Message, past: Sequence[Exchange], routes: Sequence[str]
         standalone=f"{earlier} {text}".strip(),
         route=chosen,
         earlier=earlier,
+        track=past[-1].reply.route if earlier else "",
         history=_history(past) if earlier else (),  # a small model mixes up what does not belong together
         may_ask_back=may_ask_back,
     )
@@ -74,7 +76,7 @@ def leans_on_the_last(text: str) -> bool:
 def _without_prefix(text: str, routes: Sequence[str]) -> tuple[str, str | None]:
     match = _PREFIX.match(text)
     if match and match["route"] in (*routes, GENERAL):
-        return match["text"].strip(), match["route"]
+        return (match["text"] or "").strip(), match["route"]
     return text, None
 
 
@@ -93,7 +95,8 @@ def _before(exchange: Exchange) -> str:
 def _history(past: Sequence[Exchange]) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     for exchange in past:
-        if exchange.reply.decision == "answer" and exchange.reply.text and not exchange.reply.abstained:
+        reply = exchange.reply
+        if reply.route == GENERAL and reply.decision == "answer" and reply.text and not reply.abstained:
             turns.append(Turn(role="user", content=exchange.message.text))
             turns.append(Turn(role="assistant", content=_MARKER.sub("", exchange.reply.text)))
     return tuple(turns)

@@ -145,9 +145,10 @@ class LearnedRouter:
 
 def nearest_records(choice: RouteChoice, found: Mapping[str, Retrieval]) -> RouteChoice:
     """
-    For a general question that only somebody's own records answer: the domain whose documents come near it, if any.
+    Instead of the general route the domain whose documents come near the question, if one does.
 
-    The base model would have to invent an answer; the documents answer it, or show that they do not.
+    For questions that only somebody's own records answer, and for follow-ups to a domain's answer: the base model would
+    have to invent something; the documents answer it, or show that they do not.
     """
     near = {domain: max((p.dense for p in retrieval.passages), default=0.0) for domain, retrieval in found.items()}
     nearest = max(near, key=lambda domain: near[domain], default=None)

@@ -48,7 +48,7 @@ def not_mine(domains: Mapping[str, DomainSettings]) -> str:
     known = "; ".join(f"{name} ({domain.description})" for name, domain in domains.items())
     mine = f" I have documents about {known}." if known else ""
     return (
-        "I don't know: this needs somebody's own records, and none of my documents is about it."
+        "I don't know: this sounds like a question about one company or account, and I have nothing on it."
         f"{mine} For an answer from general knowledge alone, put “general:” in front of your question."
     )
 

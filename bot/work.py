@@ -19,6 +19,7 @@ import structlog
 
 from bot import admission
 from bot.app import Installation, Stores, open_installation, open_stores
+from bot.conversation import understand
 from bot.errors import PointsmanError
 from bot.messages import GENERAL, Message, RouteChoice
 from bot.owner import ownership
@@ -218,9 +219,10 @@ async def _route(here: Installation, payload: Payload, progress: Progress) -> li
     found = []
     for number, row in enumerate(payload["rows"]):
         progress(number, len(payload["rows"]), "Routing")
-        query = await here.retriever.embed(text_of(row))
+        asked = understand(Message(id="", text=text_of(row)), (), [d.name for d in here.settings.domains])
+        query = await here.retriever.embed(asked.text)
         evidence = await here.retriever.retrieve(query, labels=None, top_k=0)
-        choice: RouteChoice = here.router.choose(query, evidence, explicit=None)
+        choice: RouteChoice = here.router.choose(query, evidence, explicit=asked.route)
         found.append({"id": row.get("id"), **choice_row(choice), **_unserved(row)})
     return found
 

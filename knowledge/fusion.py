@@ -24,10 +24,10 @@ RANKED = 10
 
 
 def scaled(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """*scores* stretched to [0, 1]; all zero where they are all alike."""
+    """*scores* stretched to [0, 1]; where they are all alike, all one if they are above zero."""
     low, high = float(scores.min()), float(scores.max())
     if high - low < 1e-9:
-        return np.zeros_like(scores)
+        return np.full_like(scores, float(high > 0))
     return (scores - low) / (high - low)
 
 

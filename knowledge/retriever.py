@@ -47,11 +47,11 @@ class Shelf:
         """The chunks by document and position."""
         return {_place(chunk): chunk for chunk in self.words.chunks}
 
-    def search(
-        self, queries: Sequence[Query], *, top_k: int, without: Sequence[Place | None], withdrawn: Collection[str]
-    ) -> list[Retrieval]:
+    def candidates(
+        self, queries: Sequence[Query], *, without: Sequence[Place | None], withdrawn: Collection[str]
+    ) -> list["Candidates"]:
         """
-        Per query its best passages and evidence, as if the chunk in *without* were not there.
+        Per query the chunks that come into question, as if the chunk in *without* were not there.
 
         Of the *withdrawn* documents nothing is found, nor of those that came in since the shelf was opened.
         """
@@ -63,12 +63,12 @@ class Shelf:
         for words, nearest, left_out in zip(asked, near, without, strict=True):
             hidden = Hidden(place=left_out, documents=withdrawn)
             known = [(self.chunks[place], cosine) for place, cosine in nearest if place in self.chunks]
-            found.append(self._one(words, [row for row in known if row[0] not in hidden], hidden, top_k))
+            found.append(self._one(words, [row for row in known if row[0] not in hidden], hidden))
         return found
 
-    def _one(self, words: list[str], near: list[tuple[Chunk, float]], hidden: "Hidden", top_k: int) -> Retrieval:
+    def _one(self, words: list[str], near: list[tuple[Chunk, float]], hidden: "Hidden") -> "Candidates":
         if not near:
-            return Retrieval(evidence=evidence.NOTHING)
+            return Candidates(weight=self.weight)
         cosines = {_place(chunk): cosine for chunk, cosine in near}
         floor = near[-1][1]
         scores = self.words.scores(words)
@@ -79,15 +79,24 @@ class Shelf:
         ]
         bm25 = {_place(chunk): score for chunk, score, _ in worded}
         pool = {_place(chunk): chunk for chunk in [c for c, _ in near] + [c for c, _, _ in worded]}
-        dense = np.array([cosines.get(place, floor) for place in pool], dtype=np.float32)
-        lexical = np.array([bm25.get(place, 0.0) for place in pool], dtype=np.float32)
-        fused = fuse(dense, lexical, self.weight)
-        chunks = list(pool.values())
-        best = [
-            _passage(chunks[i], float(fused[i]), float(dense[i]), float(lexical[i]))
-            for i in np.argsort(-fused, kind="stable")[:top_k]
-        ]
-        return Retrieval(passages=tuple(best), evidence=evidence.measure(words, self.words, near, worded))
+        return Candidates(
+            weight=self.weight,
+            chunks=tuple(pool.values()),
+            dense=tuple(cosines.get(place, floor) for place in pool),
+            words=tuple(bm25.get(place, 0.0) for place in pool),
+            evidence=evidence.measure(words, self.words, near, worded),
+        )
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The chunks of one collection that come into question, with both scores."""
+
+    weight: float
+    chunks: tuple[Chunk, ...] = ()
+    dense: tuple[float, ...] = ()
+    words: tuple[float, ...] = ()
+    evidence: tuple[float, ...] = evidence.NOTHING
 
 
 def _place(chunk: Chunk) -> Place:
@@ -160,8 +169,8 @@ class HybridRetriever:
         with self._lock:
             withdrawn = self._withdrawn.setdefault(domain, set())
         shelves = [s for s in self.shelves(domain) if labels is None or s.collection.access & labels]
-        found = [shelf.search(queries, top_k=top_k, without=without, withdrawn=withdrawn) for shelf in shelves]
-        return [_merged(row, top_k) for row in zip(*found, strict=True)] if found else [Retrieval()] * len(queries)
+        found = [shelf.candidates(queries, without=without, withdrawn=withdrawn) for shelf in shelves]
+        return [_ranked(row, top_k) for row in zip(*found, strict=True)] if found else [Retrieval()] * len(queries)
 
     def made_questions(self, domain: str) -> list[tuple[str, Place | None]]:
         """Stand-ins for questions, from the domain's own text."""
@@ -198,13 +207,18 @@ class HybridRetriever:
         return Shelf(collection=collection, words=words, weight=read_weight(folder))
 
 
-def _merged(found: tuple[Retrieval, ...], top_k: int) -> Retrieval:
-    """One retrieval over several collections; min-max scores differ between them, cosines do not."""
-    if len(found) == 1:
-        return found[0]
-    best = max(found, key=lambda retrieval: retrieval.evidence)
-    passages = sorted((p for r in found for p in r.passages), key=lambda p: p.score * max(p.dense, 0.0), reverse=True)
-    return Retrieval(passages=tuple(passages[:top_k]), evidence=best.evidence)
+def _ranked(found: Sequence[Candidates], top_k: int) -> Retrieval:
+    """The best of all collections, scaled together: a collection of one document has no scale of its own."""
+    best = max(found, key=lambda candidates: candidates.evidence)
+    chunks = [chunk for candidates in found for chunk in candidates.chunks]
+    if not chunks:
+        return Retrieval(evidence=best.evidence)
+    dense = np.array([score for candidates in found for score in candidates.dense], dtype=np.float32)
+    words = np.array([score for candidates in found for score in candidates.words], dtype=np.float32)
+    fused = fuse(dense, words, best.weight)
+    order = np.argsort(-fused, kind="stable")[:top_k]
+    passages = (_passage(chunks[i], float(fused[i]), float(dense[i]), float(words[i])) for i in order)
+    return Retrieval(passages=tuple(passages), evidence=best.evidence)
 
 
 def read_weight(folder: Path) -> float:

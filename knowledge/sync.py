@@ -135,7 +135,7 @@ class _Run:
             if isinstance(source, Unreadable):
                 raise InputError(source.reason)
             if source.id in self.seen:
-                raise InputError(f"its id was used before; {source.path} is left out")
+                raise InputError("another document of this run has the same id; this one is left out")
             self.seen.add(source.id)
             self._read(source)
         except InputError as exc:

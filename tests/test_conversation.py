@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fakes import MESSAGE, REPLY
 
+from bot import wording
 from bot.conversation import LEANT_ON, Asked, leans_on_the_last, understand
 from bot.messages import Exchange, Turn
 
@@ -13,7 +14,7 @@ ROUTES = ("billing", "it-support")
 
 
 def exchange(question: str, answer: str = "An answer.", **reply: Any) -> Exchange:
-    kept = replace(REPLY, text=answer, **({"question": question} | reply))
+    kept = replace(REPLY, text=answer, **({"question": question, "route": "general"} | reply))
     return Exchange(message=replace(MESSAGE, text=question), reply=kept, complete=True)
 
 
@@ -168,6 +169,16 @@ def test_history_leaves_out_markers_but_no_code() -> None:
     asked = ask("And then?", exchange("How do I read an argument?", "Use sys.argv[1]. [2]\nOr a library. [1]"))
 
     assert asked.history[1].content == "Use sys.argv[1].\nOr a library."
+
+
+def test_history_leaves_out_what_a_domain_answered() -> None:
+    asked = ask("And then?", exchange("When is my refund paid?", "Within 14 days.", route="billing"))
+
+    assert (asked.history, asked.track) == ((), "billing")
+
+
+def test_prefix_with_nothing_behind_it_is_no_question() -> None:
+    assert ask("billing:").objection == wording.EMPTY
 
 
 def test_history_is_question_and_answer_by_turns_without_questions_back() -> None:

@@ -22,7 +22,13 @@ def array(*scores: float) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize(
     ("scores", "stretched"),
-    [((1.0, 2.0, 3.0), [0.0, 0.5, 1.0]), ((-1.0, 1.0), [0.0, 1.0]), ((5.0, 5.0), [0.0, 0.0]), ((7.0,), [0.0])],
+    [
+        ((1.0, 2.0, 3.0), [0.0, 0.5, 1.0]),
+        ((-1.0, 1.0), [0.0, 1.0]),
+        ((5.0, 5.0), [1.0, 1.0]),
+        ((7.0,), [1.0]),
+        ((0.0, 0.0), [0.0, 0.0]),
+    ],
 )
 def test_scores_are_stretched_from_0_to_1(scores: tuple[float, ...], stretched: list[float]) -> None:
     assert scaled(array(*scores)).tolist() == stretched

@@ -131,6 +131,15 @@ async def test_best_passage_of_several_collections_comes_first(library: Library)
     assert texts(found)[0] == SALARIES and len(texts(found)) == 2
 
 
+async def test_document_alone_under_its_label_is_found_among_others(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS, PARCELS, "Boxes are blue")
+    library.put("shop", "secret.md", SALARIES, access="staff")
+
+    found = await library.find("When are salaries paid?")
+
+    assert texts(found)[0] == SALARIES
+
+
 async def test_rare_word_counts_where_the_meaning_is_equally_near(library: Library) -> None:
     library.put("shop", "codes.md", "Error E4711 means no paper", "Error E4712 means no ink", "Error codes are short")
 
