@@ -1,6 +1,7 @@
 """The commands that ask and answer. Each reads its arguments, has the work done, and prints the outcome."""
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"pointsman {version('pointsman')}")
+        raise typer.Exit
+
+
+@app.callback()
+def pointsman(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """A chat bot that sends each question down the right track: a prompt, or an adapter over your documents."""
+
+
 examples = typer.Typer(help="Example questions that teach the router.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(examples, name="examples")
 cli_keep.add_to(app)
