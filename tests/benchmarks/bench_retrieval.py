@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from knowledge_base import KnowledgeBase, open_knowledge_base
+from knowledge_base import CORPORA, KnowledgeBase, open_knowledge_base
 from tables import rows_of, show
 
 from bot.messages import Query
@@ -62,11 +62,11 @@ def ndcg(ranking: list[str], right: set[str]) -> float:
     return gained / sum(1 / math.log2(1 + rank) for rank in range(1, min(len(right), 10) + 1))
 
 
-def run(base: KnowledgeBase | None = None) -> list[dict[str, object]]:
+def run(base: KnowledgeBase | None = None, corpora: Sequence[str] = CORPORA) -> list[dict[str, object]]:
     """One row per corpus and method."""
     base = base or open_knowledge_base()
     table: list[dict[str, object]] = []
-    for corpus in ("debian_faq", "python_faq", "scifact"):
+    for corpus in corpora:
         asked = questions(corpus)
         queries = base.queries([text for text, _ in asked])
         (shelf,) = base.retriever.shelves(corpus)
