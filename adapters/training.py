@@ -66,7 +66,6 @@ def train(
     Raises: TrainingError if the rows do not allow a training.
     """
     recipe = recipe or Recipe()
-    progress(0, 0, "Reading rows and loading the model")
     rows = _encode(base, dataset.examples, recipe)
     run = work / _run_name(base, dataset, recipe)
     done = run / "adapter"
@@ -110,6 +109,7 @@ def _train_in(
 ) -> None:
     from transformers import PrinterCallback, set_seed
 
+    progress(0, 0, "Loading the model to train")
     set_seed(recipe.seed)
     model = _with_lora(base, recipe)
     checkpoints = run / "checkpoints"

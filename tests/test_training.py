@@ -108,8 +108,8 @@ def test_steps_and_loss_are_reported_and_nothing_is_printed(
 
     train(tiny_base, dataset, tmp_path, recipe=replace(QUICK, max_steps=3), progress=lambda *args: told.append(args))
 
-    assert [(done, total) for done, total, _ in told] == [(1, 3), (2, 3), (3, 3)]
-    assert all(doing.startswith("Training, loss ") for _, _, doing in told)
+    assert [(done, total) for done, total, _ in told] == [(0, 0), (1, 3), (2, 3), (3, 3)]
+    assert all(doing.startswith("Training, loss ") for _, _, doing in told[1:])
     assert capsys.readouterr().out == ""
 
 
@@ -218,7 +218,7 @@ def test_killed_training_goes_on_at_its_checkpoint(
 
     resumed = train(tiny_base, dataset, work, recipe=QUICK, progress=lambda step, *_: steps.append(step))
 
-    assert steps == list(range(11, 25))
+    assert steps == [0, *range(11, 25)]  # 0: the model is loaded
     assert losses(resumed) == pytest.approx(losses(finished), rel=1e-5)
     torch.testing.assert_close(weights(resumed), weights(finished), rtol=1e-3, atol=1e-4)
     assert [folder.name for folder in resumed.folder.parent.iterdir()] == ["adapter"]
