@@ -1,6 +1,6 @@
 """What a domain's index says about whether a question is its own, and whether it holds the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 
@@ -48,6 +48,6 @@ def measure(
     )
 
 
-def _coverage(words: Sequence[str], index: WordIndex, have: "set[str] | object") -> float:
+def _coverage(words: Sequence[str], index: WordIndex, have: Container[str]) -> float:
     whole = index.weight(words)
-    return index.weight([word for word in words if word in have]) / whole if whole else 0.0  # type: ignore[operator]
+    return index.weight([word for word in words if word in have]) / whole if whole else 0.0
