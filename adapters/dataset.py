@@ -1,8 +1,7 @@
 """Training rows: read, checked, and turned into the very prompt that will be used at answer time."""
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +9,7 @@ from typing import Any, cast
 from bot.errors import InputError
 from bot.messages import Passage, Turn
 from bot.prompts import GROUNDED, REFUSAL, PromptLibrary
+from bot.rows import NOT_TEXTS, Row, are_texts, read_data, required_text, rows_in
 
 _SHAPES = 'a row is {"messages": [...]} or {"question", "passages", "answer"}'
 
@@ -38,36 +38,20 @@ def read_dataset(path: Path, prompts: PromptLibrary) -> Dataset:
 
     Raises: InputError naming the file, the line and what is wrong with it.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise InputError(f"{path}: cannot be read ({exc.strerror})") from exc
-    examples = tuple(_example(row, where, prompts) for where, row in _rows(path, data))
+    data = read_data(path)
+    examples = tuple(_example(row, where, prompts) for where, row in rows_in(data, path))
     if not examples:
         raise InputError(f"{path}: holds no rows; {_SHAPES}")
     return Dataset(examples=examples, hash=hashlib.sha256(data).hexdigest()[:16], path=path)
 
 
-def _rows(path: Path, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as exc:
-                raise InputError(f"{where}: not JSON ({exc})") from exc
-            if not isinstance(row, dict):
-                raise InputError(f"{where}: not an object; {_SHAPES}")
-            yield where, row
-
-
-def _example(row: dict[str, Any], where: str, prompts: PromptLibrary) -> TrainingExample:
+def _example(row: Row, where: str, prompts: PromptLibrary) -> TrainingExample:
     if "messages" in row:
         return _from_messages(row["messages"], where)
-    question, answer = row.get("question"), row.get("answer", "")
-    passages = row.get("passages", [])
-    if not isinstance(question, str) or not question.strip() or not _are_texts(passages):
-        raise InputError(f"{where}: {_SHAPES}")
+    question = required_text(row, "question", where=where, shape=_SHAPES)
+    answer, passages = row.get("answer", ""), row.get("passages", [])
+    if not are_texts(passages):
+        raise InputError(f"{where}: {NOT_TEXTS}; {_SHAPES}")
     if not (answer is None or (isinstance(answer, str) and answer.strip())):
         raise InputError(f'{where}: "answer" is a text, or null where the passages do not hold it')
     found = [Passage(document=f"row-{number}", chunk=0, text=text) for number, text in enumerate(passages)]
@@ -91,10 +75,6 @@ def _from_messages(messages: object, where: str) -> TrainingExample:
 
 def _teaching(turns: tuple[Turn, ...], answer: str) -> TrainingExample:
     return TrainingExample(turns=turns, answer=answer, answerable=answer.strip() != REFUSAL)
-
-
-def _are_texts(passages: object) -> bool:
-    return isinstance(passages, list) and all(isinstance(text, str) for text in passages)
 
 
 def _role_and_content(message: object) -> tuple[object, object]:

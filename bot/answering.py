@@ -89,7 +89,7 @@ async def write_grounded(
     """An answer from the prompt's passages; each sentence is shown once it is known to be supported by one of them."""
     release = Release(question=draft.question, passages=prompt.passages, on_text=on_text)
     completion = await generator.generate(prompt, adapter=draft.adapter, on_text=watch.watching(release))
-    verdict = await release.verdict()
+    verdict = await release.verdict(wording.cut_off(completion.finish))
     if verdict.refused:
         answer = unknown(draft.route, draft.question, prompt.passages, completion)
         await on_text(answer.text)

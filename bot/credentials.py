@@ -48,6 +48,9 @@ SECRET_PATTERNS = {
     rf"{STAND_IN}[^\"'\n]{{4,}}(?=\1)",
     "assigned secret": rf"\b{SECRET_NAME}[ \t]*:?=[ \t]*\K{STAND_IN}{PLAIN}{{4,}}",
     "secret with a digit": rf"\b{SECRET_NAME}:[ \t]*\K{STAND_IN}(?=\S*[\d!@#%^*]){PLAIN}{{4,}}",
+    # Behind the very word any sign may belong to it, but for what ends a sentence or a list.
+    "password behind its name": rf"\b(?i:password|passwd|passphrase|pwd):[ \t]*\K{STAND_IN}"
+    r"(?=\S*[\d!@#%^*$]|\S*[^\w\s]\w)[^\s\"'`]\S{4,}[^\s,;.)\]}>\"'`]",
     "secret on a line": rf"\b{SECRET_NAME}:[ \t]+\K{STAND_IN}{PLAIN}{{6,}}(?=\s*$)",
     "secret option": rf"(?<=\s--?){SECRET_NAME}\s+\K(?!-){STAND_IN}{PLAIN}{{4,}}",
     "curl user": r"\bcurl\s[^\n]*?(?:-u|--user)\s+[\"']?\K[^\s:\"']+:[^\s\"']+",

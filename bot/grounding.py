@@ -170,16 +170,21 @@ class Release:
         while (end := _sentence_end(self._pending)) and end.end() < len(self._pending):
             await self._take(end)
 
-    async def verdict(self) -> Verdict:
-        """The outcome, once the model has stopped."""
+    async def verdict(self, note: str = "") -> Verdict:
+        """The outcome, once the model has stopped; *note* says that it was cut off, where more was to come."""
         while end := _sentence_end(self._pending):
             await self._take(end)
-        await self._check(self._pending, "")
+        last = _whole_words(_MARKER.sub("", self._pending)) if note else self._pending
         self._pending = ""
+        if not (note and self._kept and says_too_little(last, self.passages)):
+            await self._check(last, "")
+        grounding = len(self._kept) / self._checked if self._checked else 0.0
+        if note and self._kept and not self._closed:
+            await self._show(note.lstrip() if self._kept[-1][-1].isspace() else note)
         return Verdict(
             text="".join(self._kept).strip(),
             citations=tuple(self._cited[number] for number in sorted(self._cited)),
-            grounding=sum(1 for text in self._kept if text.strip()) / self._checked if self._checked else 0.0,
+            grounding=grounding,
         )
 
     async def _take(self, end: re.Match[str]) -> None:
@@ -199,15 +204,30 @@ class Release:
             return
         if number not in self._cited:
             self._cited[number] = cite(number, self.passages[number - 1], f"{sentence} {self.question}")
-        shown = f"{sentence.rstrip()} [{number}]{' ' if gap.startswith(' ') else gap}"
-        self._kept.append(shown)
-        await self.on_text(shown)
+        await self._show(f"{sentence.rstrip()} [{number}]{' ' if gap.startswith(' ') else gap}")
+
+    async def _show(self, text: str) -> None:
+        self._kept.append(text)
+        await self.on_text(text)
 
 
 def _sentence_end(text: str) -> re.Match[str] | None:
     """Where the first sentence of *text* ends; the number in front of a list item is not a sentence."""
     ends = _SENTENCE_END.finditer(text)
     return next((end for end in ends if not _LIST_NUMBER.fullmatch(text, 0, end.start())), None)
+
+
+def _whole_words(cut: str) -> str:
+    """A sentence that was cut off without its last word, which may be half of one: 1 is not 14."""
+    return cut if _CLOSED.search(cut) else cut.rpartition(" ")[0]
+
+
+def says_too_little(cut: str, passages: Sequence[Passage]) -> bool:
+    """Whether a sentence was cut off so early that it is not worth showing, though nothing speaks against its words."""
+    words = _stems(cut)
+    if not words or _LIST_NUMBER.fullmatch(cut):
+        return True
+    return len(words) <= FRAGMENT and not _CLOSED.search(cut) and best_passage(f"{cut}.", passages)[1] >= SUPPORTED
 
 
 def is_refusal(text: str) -> bool:

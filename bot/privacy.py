@@ -52,11 +52,13 @@ VERSION_TAIL = re.compile(r"[.-]?(?:a|b|rc|alpha|beta|dev|post)\d?")
 GROUPED_PHONE = r"(?<![\w.,:/+-])(?<!\d )(?:\(?\+?\d{2,4}\)?[ .-]){1,4}\d{2,7}(?![\w:/]|[.,-]\d|[ .-]\d)"
 NO_PHONE = re.compile(r"(?:19|20)\d\d[-./ ]\d\d?[-./ ]\d\d?(?!\d)|^(?:\d{1,3}\.){3}\d{1,3}$|\(\d+[^\d)]")  # date, IP
 DIALLED = re.compile(r"\+|00|\(\d+\)|0\d+[ /-]")
+INTERNATIONAL_PHONE = r"(?<![\w+])\+[1-9]\d{7,14}(?!\w)"  # E.164, also where no country has given the number out
 LONG_CARD = r"\b(?:\d[ -]?){11,18}\d\b"
 TOP_LEVEL_DOMAIN = re.compile(r"\.[^\W\d_]{2,}$|\.xn--\w+$", re.IGNORECASE)
 CARD_NUMBER = re.compile(
-    r"(?:4\d|5[1-5]|2[2-7]|6[05]|35)\d{14}"  # Visa, Mastercard, Discover, JCB
+    r"4\d{12}(?:\d{3}){0,2}|(?:5[1-5]|2[2-7]|6[05]|35)\d{14}"  # Visa, Mastercard, Discover, JCB
     r"|3[47]\d{13}|(?:2131|1800)\d{11}"  # American Express, older JCB
+    r"|3(?:0[0-5]|[689]\d)\d{11}|(?:50|5[6-8]|6\d)\d{10,17}"  # Diners Club, Maestro and UnionPay
 )
 
 
@@ -136,7 +138,7 @@ def recognizers() -> "list[PatternRecognizer | PhoneRecognizer]":
         presidio.UsSsnRecognizer(),
         # Presidio's own e-mail recogniser checks the domain against a list it fetches from the network.
         pattern_recognizer("EMAIL", {"email": EMAIL}, score=0.9),
-        pattern_recognizer("PHONE", {"grouped digits": GROUPED_PHONE}, score=0.4),
+        pattern_recognizer("PHONE", {"grouped digits": GROUPED_PHONE, "international": INTERNATIONAL_PHONE}, score=0.4),
         pattern_recognizer("SECRET", SECRET_PATTERNS, score=SECRET_SCORE),
         pattern_recognizer("ID", {"identity papers": ID_PATTERN}, score=0.5),
     ]

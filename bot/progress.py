@@ -1,16 +1,22 @@
-"""A progress bar on stderr for work that takes more than two seconds."""
+"""A progress bar on stderr for work that takes more than two seconds; work in a thread that can be cancelled."""
 
+import asyncio
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from bot.errors import PointsmanError
 from bot.ports import Progress as OnProgress
 
 PATIENCE = 2.0  # seconds
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -54,3 +60,31 @@ def progress_line(done: int, total: int, doing: str) -> None:
     """A Progress for a running chat, in which a bar would be in the way: says once what takes its time."""
     if not done:
         print(f"{doing}...", file=sys.stderr, flush=True)
+
+
+class _Stopped(Exception):
+    """Ends work in a thread at its next step."""
+
+
+async def in_thread(work: Callable[[OnProgress], T], progress: OnProgress) -> T:
+    """
+    The result of *work*, done in a thread.
+
+    When cancelled, the work is ended at its next step and waited for: it must not go on without owning the index.
+    """
+    stop = threading.Event()
+
+    def step(done: int, total: int, doing: str) -> None:
+        if stop.is_set():
+            raise _Stopped
+        progress(done, total, doing)
+
+    thread = asyncio.ensure_future(asyncio.to_thread(work, step))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([thread])
+        with suppress(_Stopped, PointsmanError):
+            thread.result()
+        raise

@@ -1,7 +1,7 @@
 """JSON in and out: rows of the batch commands, and replies as scripts read them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from bot.messages import GENERAL, Citation, Feedback, Passage, Reply, RouteChoic
 
 Row = dict[str, Any]
 
+NOT_TEXTS = "passages is a list of texts"
+
 
 def read_rows(path: Path) -> list[Row]:
     """
@@ -19,11 +21,31 @@ def read_rows(path: Path) -> list[Row]:
 
     Raises: InputError naming the file, and the line that is no object.
     """
+    return [row for _, row in rows_in(read_data(path), path)]
+
+
+def read_data(path: Path) -> bytes:
+    """
+    What a file holds.
+
+    Raises: InputError naming the file.
+    """
     try:
-        lines = path.read_bytes().split(b"\n")
+        return path.read_bytes()
     except OSError as exc:
         raise InputError(f"{path}: cannot be read ({exc.strerror})") from exc
-    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def rows_in(data: bytes, path: Path) -> Iterator[tuple[str, Row]]:
+    """
+    The objects in the *data* of the JSONL file *path*, each with its place: "questions.jsonl, line 3".
+
+    Raises: InputError naming the place of a line that is no object.
+    """
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            yield where, _parsed(line, where)
 
 
 def _parsed(line: bytes, where: str) -> Row:
@@ -47,6 +69,18 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")  # what a lone surrogate is in JSON
 
 
+def required_text(row: Row, field: str, *, where: str, shape: str) -> str:
+    """
+    The text in a *field* that the row has to have.
+
+    Raises: InputError naming the place and the field, and saying what a row is: its *shape*.
+    """
+    text = row.get(field)
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f'{where}: "{field}" {"is missing" if text is None else "holds no text"}; {shape}')
+    return text
+
+
 def text_of(row: Row) -> str:
     """The question of a row; empty where there is none, which is answered with a reason."""
     text = row.get("text")
@@ -54,11 +88,22 @@ def text_of(row: Row) -> str:
 
 
 def passages_of(row: Row) -> tuple[str, ...] | None:
-    """The passages given with a question; None where there are none to be used."""
+    """
+    The passages given with a question, empty ones left out; None where they are to be retrieved.
+
+    Raises: InputError if they are not a list of texts.
+    """
     passages = row.get("passages")
-    if not isinstance(passages, list):
+    if passages is None:
         return None
-    return tuple(text for text in passages if isinstance(text, str) and text.strip())
+    if not are_texts(passages):
+        raise InputError(f"{NOT_TEXTS}; leave it out to have the documents searched")
+    return tuple(text for text in passages if text.strip())
+
+
+def are_texts(passages: object) -> bool:
+    """Whether *passages* is what the field of that name has to hold."""
+    return isinstance(passages, list) and all(isinstance(text, str) for text in passages)
 
 
 def reply_row(reply: Reply) -> Row:

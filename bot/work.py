@@ -7,23 +7,24 @@ waits; the owner picks it up within two seconds. Where the owner leaves before, 
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import structlog
 
 from bot import admission
 from bot.app import Installation, Stores, open_installation, open_stores
+from bot.assistant import NOWHERE
 from bot.conversation import understand
 from bot.errors import PointsmanError
-from bot.messages import GENERAL, Message, RouteChoice
+from bot.messages import GENERAL, Message
 from bot.owner import ownership
 from bot.ports import Progress, silent
+from bot.progress import in_thread
 from bot.rows import Row, choice_row, failed_row, passage_rows, passages_of, reply_row, text_of
 from bot.settings import Settings
 
@@ -31,7 +32,6 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 0.3  # how often owner and waiting commands look at the queue
 
-T = TypeVar("T")
 Payload = Mapping[str, Any]
 Worker = Callable[[Installation, Payload, Progress], Awaitable[Any]]
 
@@ -47,8 +47,6 @@ async def run(settings: Settings, kind: str, payload: Payload, progress: Progres
         while True:
             with ownership(settings.storage.directory) as mine:
                 if mine:
-                    if job is not None:
-                        await stores.jobs.requeue_running()
                     return await _run_here(settings, stores, kind, payload, job, progress)
             job = job if job is not None else await stores.jobs.submit(kind, payload)
             done, result = await _wait_a_little(stores, job, progress)
@@ -59,15 +57,13 @@ async def run(settings: Settings, kind: str, payload: Payload, progress: Progres
 async def _run_here(
     settings: Settings, stores: Stores, kind: str, payload: Payload, job: int | None, progress: Progress
 ) -> Any:
-    async with open_installation(settings, progress) as installation:
+    async with open_installation(settings, progress) as installation, serving_jobs(installation):
         if job is None:
-            async with serving_jobs(installation):
-                return await WORKERS[kind](installation, payload, progress)
-        while (taken := await stores.jobs.take()) is not None:
-            await _do(installation, taken.id, taken.kind, taken.payload)
-        status = await stores.jobs.status(job)
-        await stores.jobs.forget(job)
-        return _outcome(status)
+            return await WORKERS[kind](installation, payload, progress)
+        while True:
+            done, result = await _wait_a_little(stores, job, progress)
+            if done:
+                return result
 
 
 async def _wait_a_little(stores: Stores, job: int, progress: Progress) -> tuple[bool, Any]:
@@ -117,16 +113,26 @@ async def warming_up(installation: Installation) -> Any:
 
 
 async def _serve(installation: Installation) -> None:
-    while True:
-        try:
-            job = await installation.stores.jobs.take()
-        except PointsmanError as exc:
-            log.warning("the job queue cannot be read", reason=str(exc))
-            job = None
-        if job is None:
-            await asyncio.sleep(LOOK_SECONDS)
-        else:
-            await _do(installation, job.id, job.kind, job.payload)
+    """Do every job as it comes, several at once: a question need not wait for the end of an ingest."""
+    doing: set[asyncio.Task[None]] = set()
+    try:
+        while True:
+            try:
+                job = await installation.stores.jobs.take()
+            except PointsmanError as exc:
+                log.warning("the job queue cannot be read", reason=str(exc))
+                job = None
+            if job is None:
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                task = asyncio.create_task(_do(installation, job.id, job.kind, job.payload))
+                doing.add(task)
+                task.add_done_callback(doing.discard)
+    finally:
+        for task in doing:
+            task.cancel()
+        if doing:
+            await asyncio.wait(doing)
 
 
 async def _do(installation: Installation, job: int, kind: str, payload: Payload) -> None:
@@ -168,44 +174,17 @@ class _Latest:
                 await installation.stores.jobs.report(job, done=done, total=total, doing=doing)
 
 
-class _Stopped(Exception):
-    """Ends work in a thread at its next step."""
-
-
-async def _in_thread(work: Callable[[Progress], T], progress: Progress) -> T:
-    """
-    The result of *work*, done in a thread.
-
-    When cancelled, the work is ended at its next step and waited for: it must not go on without owning the index.
-    """
-    stop = threading.Event()
-
-    def step(done: int, total: int, doing: str) -> None:
-        if stop.is_set():
-            raise _Stopped
-        progress(done, total, doing)
-
-    thread = asyncio.ensure_future(asyncio.to_thread(work, step))
-    try:
-        return await asyncio.shield(thread)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([thread])
-        with contextlib.suppress(_Stopped, PointsmanError):
-            thread.result()
-        raise
-
-
 async def _ingest(here: Installation, payload: Payload, progress: Progress) -> Row:
     domain = payload["domain"]
     paths = [Path(path) for path in payload["paths"]]
     ingest = partial(here.sync.ingest, domain, paths, access=payload["access"], prune=payload["prune"])
     async with here.changing:
         try:
-            report = await _in_thread(lambda step: ingest(progress=step), progress)
+            report = await in_thread(lambda step: ingest(progress=step), progress)
         finally:
             here.retriever.refresh(domain)
-        if report.added or report.updated or report.removed or domain not in here.router.domains:
+        changed = report.added or report.updated or report.removed
+        if changed or here.teacher.behind or domain not in here.router.domains:
             await here.learn_routes(progress)
     return asdict(report)
 
@@ -219,29 +198,39 @@ async def _route(here: Installation, payload: Payload, progress: Progress) -> li
     found = []
     for number, row in enumerate(payload["rows"]):
         progress(number, len(payload["rows"]), "Routing")
-        asked = understand(Message(id="", text=text_of(row)), (), [d.name for d in here.settings.domains])
-        query = await here.retriever.embed(asked.text)
-        evidence = await here.retriever.retrieve(query, labels=None, top_k=0)
-        choice: RouteChoice = here.router.choose(query, evidence, explicit=asked.route)
-        found.append({"id": row.get("id"), **choice_row(choice), **_unserved(row)})
+        found.append({"id": row.get("id"), **await _routed(here, text_of(row))})
     return found
+
+
+async def _routed(here: Installation, text: str) -> Row:
+    asked = understand(Message(id="", text=text), (), [d.name for d in here.settings.domains])
+    if asked.objection:
+        return {**choice_row(NOWHERE), **_unserved(asked.objection)}
+    query = await here.retriever.embed(asked.text)
+    evidence = await here.retriever.retrieve(query, labels=None, top_k=0)
+    return choice_row(here.router.choose(query, evidence, explicit=asked.route))
 
 
 async def _retrieve(here: Installation, payload: Payload, progress: Progress) -> list[Row]:
     found = []
     for number, row in enumerate(payload["rows"]):
         progress(number, len(payload["rows"]), "Retrieving")
-        query = await here.retriever.embed(text_of(row))
-        retrievals = await here.retriever.retrieve(query, labels=None, top_k=payload["top_k"])
-        passages = passage_rows(retrievals[payload["domain"]].passages)
-        found.append({"id": row.get("id"), "passages": passages, **_unserved(row)})
+        passages = await _passages(here, text_of(row), payload["domain"], payload["top_k"])
+        found.append({"id": row.get("id"), **passages})
     return found
 
 
-def _unserved(row: Row) -> Row:
-    """What to say in a row whose question nobody would answer; nothing in any other."""
-    reason = admission.objection(admission.clean(text_of(row)))
-    return {"abstained": True, "text": reason} if reason else {}
+async def _passages(here: Installation, text: str, domain: str, top_k: int) -> Row:
+    if reason := admission.objection(admission.clean(text)):
+        return {"passages": [], **_unserved(reason)}
+    query = await here.retriever.embed(text)
+    retrievals = await here.retriever.retrieve(query, labels=None, top_k=top_k)
+    return {"passages": passage_rows(retrievals[domain].passages)}
+
+
+def _unserved(reason: str) -> Row:
+    """What a row says whose question nobody would answer."""
+    return {"abstained": True, "text": reason}
 
 
 async def _answer(here: Installation, payload: Payload, progress: Progress) -> list[Row]:
@@ -250,16 +239,16 @@ async def _answer(here: Installation, payload: Payload, progress: Progress) -> l
     assistant = here.assistant_with(payload.get("adapter"))
     for number, row in enumerate(payload["rows"]):
         progress(number, len(payload["rows"]), "Answering")
-        message = Message(
-            id=f"cli-{uuid4().hex}",
-            text=text_of(row),
-            user=payload.get("user") or "operator",
-            thread=payload.get("thread") or "",
-            route=payload.get("route"),
-            labels=labels,
-            passages=passages_of(row) if payload.get("route") != GENERAL else None,
-        )
         try:
+            message = Message(
+                id=f"cli-{uuid4().hex}",
+                text=text_of(row),
+                user=payload.get("user") or "operator",
+                thread=payload.get("thread") or "",
+                route=payload.get("route"),
+                labels=labels,
+                passages=passages_of(row) if payload.get("route") != GENERAL else None,
+            )
             reply = reply_row(await assistant.reply_to(message))
         except PointsmanError as exc:
             reply = failed_row(str(exc))

@@ -115,11 +115,13 @@ class TerminalConnector:
             self._say("Write the right answer behind it: /correct You can return it within 30 days.")
         elif name == "/wrong" and rest not in routes:
             self._say(f"Say where it should have gone: /wrong {' | '.join(routes)}")
+        elif name == "/undo" and not (self._vote and self._vote.rating):
+            self._say("There is no vote to take back.")
         else:
             before = self._vote
             # What was said before about the same answer stays, unless it is taken back.
             down = before if before and before.rating == -1 and name not in ("/up", "/undo") else None
-            self._vote = Feedback(
+            vote = Feedback(
                 reply=reply.id,
                 user=self.user,
                 platform="terminal",
@@ -128,7 +130,8 @@ class TerminalConnector:
                 correction=rest if name == "/correct" else down.correction if down else None,
                 wrong_route=rest if name == "/wrong" else down.wrong_route if down else None,
             )
-            await on_feedback(self._vote)
+            await on_feedback(vote)
+            self._vote = vote
             self._say("Taken back." if name == "/undo" else "Thank you, noted.")
 
     def _interrupted(self, lines: "asyncio.Queue[str | None]") -> None:

@@ -2,7 +2,8 @@
 
 import importlib.util
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ class MiniLmEncoder:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._turn, self._lock = threading.Lock(), threading.Lock()
 
     def encode(self, texts: Sequence[str], progress: Progress = silent) -> NDArray[np.float32]:
         """
@@ -42,7 +43,7 @@ class MiniLmEncoder:
         by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # texts of a batch are padded to the longest
         for begin in range(0, len(texts), BATCH):
             batch = by_length[begin : begin + BATCH]
-            with self._lock:  # let go between batches: a question must not wait for a whole ingest
+            with self._in_turn():  # let go between batches: a question must not wait for a whole ingest
                 found[batch] = self._model.encode(
                     [texts[i] for i in batch], normalize_embeddings=True, show_progress_bar=False
                 )
@@ -52,6 +53,16 @@ class MiniLmEncoder:
     def count_tokens(self, text: str) -> int:
         """How many tokens *text* has, without the two that frame it."""
         return len(self._model.tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """One thread at a time; who waits goes before who was just here, which a lock alone does not promise."""
+        with self._turn:
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     @cached_property
     def _model(self) -> "SentenceTransformer":

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from bot import admission
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 PLAIN = {".md", ".markdown", ".txt"}
 CONVERTED = {".html", ".htm", ".pdf", ".docx"}
 ROWS = {".jsonl"}
+_ROW = 'a row is {"id" or "_id", "title", "text", "url"?}'
+NO_TEXT = "it holds no text (a scan needs text recognition first)"
 KINDS = ", ".join(sorted(PLAIN | CONVERTED | ROWS))
 
 # Menus and scripts are on every page and answer nothing.
 _NOT_CONTENT = (
     "script, style, nav, footer, noscript, [role=navigation], .sphinxsidebar, .headerlink, .navheader, .navfooter"
 )
+# What Sphinx puts beside its pages: their sources once more, and what the pages show.
+_BESIDE_PAGES = {"_sources", "_static", "_images", "_downloads"}
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -44,7 +48,7 @@ class Source:
         """
         document = _from_row(self.id, self.row) if self.row is not None else _from_file(self.id, self.path)
         if not document.text.strip():
-            raise InputError("it holds no text (a scan needs text recognition first)")
+            raise InputError(NO_TEXT)
         return document
 
 
@@ -76,8 +80,8 @@ def find_sources(paths: Sequence[Path]) -> Iterator[Source | Unreadable]:
 
 
 def _passed_over(file: Path, top: Path) -> bool:
-    """Hidden files, and links to a file that is found under its own name: manuals have one a page for each language."""
-    hidden = any(part.startswith(".") for part in file.relative_to(top).parts)
+    """Hidden files, what lies beside a manual's pages, and links to a page under its own name (one a language)."""
+    hidden = any(part.startswith(".") or part in _BESIDE_PAGES for part in file.relative_to(top).parts)
     return hidden or (file.is_symlink() and file.resolve().is_relative_to(top.resolve()))
 
 
@@ -100,9 +104,13 @@ def _of_line(line: str, file: Path, where: str) -> Source | Unreadable:
         row = json.loads(line)
     except (ValueError, RecursionError) as exc:
         return Unreadable(where, f"not JSON: {exc}")
-    key = row.get("id", row.get("_id")) if isinstance(row, dict) else None
-    if not isinstance(key, str | int) or key == "" or not isinstance(row.get("text"), str):
-        return Unreadable(where, 'a row is {"id" or "_id", "title", "text", "url"?}')
+    if not isinstance(row, dict):
+        return Unreadable(where, f"not an object; {_ROW}")
+    key = row.get("id", row.get("_id"))
+    if not isinstance(key, str | int) or key == "":
+        return Unreadable(where, f'no usable "id"; {_ROW}')
+    if not isinstance(row.get("text"), str):
+        return Unreadable(where, f'no usable "text"; {_ROW}')
     return Source(str(key), file, row)
 
 
@@ -121,9 +129,27 @@ def _from_file(key: str, path: Path) -> Document:
         data = path.read_bytes()
     except OSError as exc:
         raise InputError(f"cannot be read: {exc.strerror}") from exc
-    suffix = path.suffix.lower()
+    return _from_bytes(key, path.name, data)
+
+
+def _from_bytes(key: str, name: str, data: bytes) -> Document:
+    suffix = PurePath(name).suffix.lower()
     text, title = _convert(data, suffix) if suffix in CONVERTED else (_decode(data), None)
-    return Document(id=key, title=_clean(title or "") or path.stem, text=_clean(text))
+    return Document(id=key, title=_clean(title or "") or PurePath(name).stem, text=_clean(text))
+
+
+def document_of(name: str, data: bytes) -> Document:
+    """
+    A file that is not on the disk, as a document.
+
+    Raises: InputError with the reason, if its kind is not read, or it is broken or empty.
+    """
+    if PurePath(name).suffix.lower() not in PLAIN | CONVERTED:
+        raise InputError(f"files of this kind are not read; these are: {', '.join(sorted(PLAIN | CONVERTED))}")
+    document = _from_bytes(name, name, data)
+    if not document.text.strip():
+        raise InputError(NO_TEXT)
+    return document
 
 
 def _decode(data: bytes) -> str:

@@ -132,6 +132,41 @@ async def test_refused_domain_answer_becomes_i_do_not_know_and_keeps_its_counts(
     assert answer.completion and answer.completion.completion_tokens == 3
 
 
+TIME = " … (I ran out of time here.)"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Refunds are paid within 14 days.", "Refunds are paid within 14 days. [1]" + TIME),
+        ("Refunds are paid within 14 days. ", "Refunds are paid within 14 days. [1]" + TIME),
+        ("Refunds are paid within 1", "Refunds are paid within [1]" + TIME),
+        ("Fees are kept. Th", "Fees are kept. [1]" + TIME),
+        ("Fees are kept. Paid refunds a", "Fees are kept. [1]" + TIME),
+        (
+            "Fees are kept. Refunds within 14 days are paid a",
+            "Fees are kept. [1] Refunds within 14 days are paid [1]" + TIME,
+        ),
+        ("Fees are kept. [2] Paid refu", "Fees are kept. [1]" + TIME),
+        ("- Fees are kept.\n2.", "- Fees are kept. [1]\n… (I ran out of time here.)"),
+        ("Fees are kept. Elephants sing op", "Fees are kept. [1]"),
+        ("Fees are kept. Elephants sing opera. Refunds are", "Fees are kept. [1]"),
+    ],
+)
+async def test_domain_answer_that_was_cut_off_says_so_where_more_would_have_been_shown(said: str, shown: str) -> None:
+    answer, screen = await grounded(EchoGenerator(said, finish="deadline"))
+
+    assert answer.text == shown
+    assert screen.text.rstrip() == shown
+
+
+async def test_what_was_cut_off_before_a_word_was_supported_is_no_answer() -> None:
+    answer, screen = await grounded(EchoGenerator("Elephants sing op", finish="length"))
+
+    assert answer.abstained and answer.text.startswith("I don't know") and "…" not in answer.text
+    assert screen.text == answer.text
+
+
 async def test_generator_is_given_the_drafts_adapter_and_general_answers_none() -> None:
     domain, _ = await grounded(EchoGenerator("Fees are kept."))
     plain, _ = await general(EchoGenerator())

@@ -216,13 +216,15 @@ def test_line_that_is_no_object_is_named(config: Path, command: str, line: str, 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"text": "Why?"}, 'row 2: a row is {"text", "route"}'),
-        ({"text": " ", "route": "general"}, 'row 2: a row is {"text", "route"}'),
-        ({"text": "Why?", "route": "music"}, "row 2: domain 'music' is not in pointsman.toml"),
+        ({"id": 1}, 'in.jsonl, line 3: "text" is missing; a row is {"text", "route"}'),
+        ({"text": "Why?"}, 'in.jsonl, line 3: "route" is missing; a row is {"text", "route"}'),
+        ({"text": " ", "route": "general"}, 'in.jsonl, line 3: "text" holds no text; a row is'),
+        ({"text": "Why?", "route": "music"}, "in.jsonl, line 3: domain 'music' is not in pointsman.toml"),
     ],
 )
 def test_example_that_cannot_be_used_is_named_and_none_is_kept(config: Path, row: object, reason: str) -> None:
-    file = write_lines(config.parent / "in.jsonl", {"text": "Who?", "route": "billing"}, row)
+    file = config.parent / "in.jsonl"
+    file.write_text(f'{{"text": "Who?", "route": "billing"}}\n\n{json.dumps(row)}\n')
 
     result = call(config, "examples", "add", file)
 
@@ -341,7 +343,7 @@ def test_passages_are_retrieved_in_the_order_of_the_questions(handbook: Path, tm
     first = rows[0]["passages"]
     assert len(first) == 2 and first[0].keys() == {"document", "chunk", "score", "text"}
     assert first[0]["document"] == "feedback.md" and "/undo" in first[0]["text"]
-    assert rows[1]["abstained"] and rows[1]["text"] == wording.EMPTY
+    assert rows[1] == {"id": 7, "passages": [], "abstained": True, "text": wording.EMPTY}
 
 
 def test_examples_are_kept_and_teach_the_router(handbook: Path, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ REFUNDS = Passage(
 SHIPPING = Passage(document="shipping.md", chunk=0, text="Parcels leave the warehouse on Monday. Boxes are blue.")
 
 
-async def check(*pieces: str, passages: Sequence[Passage] = (REFUNDS, SHIPPING)) -> tuple[Verdict, list[str]]:
+async def check(
+    *pieces: str, passages: Sequence[Passage] = (REFUNDS, SHIPPING), note: str = ""
+) -> tuple[Verdict, list[str]]:
     shown: list[str] = []
 
     async def on_text(text: str) -> None:
@@ -31,7 +33,7 @@ async def check(*pieces: str, passages: Sequence[Passage] = (REFUNDS, SHIPPING))
     release = Release(question="When is my refund paid?", passages=passages, on_text=on_text)
     for piece in pieces:
         await release(piece)
-    return await release.verdict(), shown
+    return await release.verdict(note), shown
 
 
 async def test_supported_answer_is_shown_with_the_number_of_its_passage() -> None:
@@ -175,13 +177,19 @@ async def test_answer_in_pieces_is_treated_like_the_answer_in_one(text: str, siz
     assert await check(*pieces) == await check(text)
 
 
-@given(TEXT)
-@settings(max_examples=100, deadline=None)
-async def test_verdict_is_what_was_shown(text: str) -> None:
-    verdict, shown = await check(text)
+@given(TEXT, st.sampled_from(["", " …"]))
+@settings(max_examples=200, deadline=None)
+async def test_verdict_is_what_was_shown(text: str, note: str) -> None:
+    verdict, shown = await check(text, note=note)
 
     assert verdict.text == "".join(shown).strip()
     assert 0.0 <= verdict.grounding <= 1.0
+
+
+async def test_half_a_sentence_that_says_too_little_does_not_count_against_the_answer() -> None:
+    verdict, _ = await check("Refunds are paid within 14 days. On", note=" …")
+
+    assert (verdict.text, verdict.grounding) == ("Refunds are paid within 14 days. [1] …", 1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """How the router learns, and the general questions that come with the product."""
 
+import asyncio
 import json
+import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 from tiny_model import ROOT
 
 from bot.errors import RetrievalError
-from bot.learning import GENERAL_SET, RouteTeacher, kept_classifiers
+from bot.learning import AT_A_TIME, GENERAL_SET, RouteTeacher, kept_classifiers
 from bot.messages import LabelledQuestion, Query, Retrieval, RouteChoice
 from bot.ports import Progress, silent
 from bot.routing import LearnedRouter, load
@@ -76,6 +79,22 @@ class BriefTeacher(RouteTeacher):
         return [(row["text"], row["kind"]) for row in general_rows()[::6]]
 
 
+class SlowWords(SharedWords):
+    """Takes its time, and knows which domains it measured."""
+
+    def __init__(self) -> None:
+        self.measured: list[str] = []
+        self.begun = threading.Event()
+
+    def measure(
+        self, domain: str, queries: Sequence[Query], without: Sequence[tuple[str, int] | None]
+    ) -> list[tuple[float, ...]]:
+        self.measured.append(domain)
+        self.begun.set()
+        time.sleep(0.1)
+        return [(0.5,)] * len(queries)
+
+
 def teacher(folder: Path) -> RouteTeacher:
     return BriefTeacher(ENCODER, SharedWords(), folder)
 
@@ -136,6 +155,39 @@ async def test_what_was_learnt_is_kept_for_the_domains_that_there_are(tmp_path: 
     assert own.path == tmp_path / "router.npz" and list(load(own.path)) == ["billing", "travel"]
     kept = kept_classifiers(own.path, {"travel": None})
     assert list(kept) == ["travel"] and np.array_equal(kept["travel"].evidence, fitted["travel"].evidence)
+
+
+async def test_teaching_that_is_cancelled_stops_at_its_next_step_and_keeps_nothing(tmp_path: Path) -> None:
+    words = SlowWords()
+    slow = BriefTeacher(ENCODER, words, tmp_path)
+    task = asyncio.create_task(slow.teach(["billing", "travel"], []))
+    await asyncio.to_thread(words.begun.wait, 10)
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.get_running_loop().shutdown_default_executor()  # until every thread has ended
+    assert words.measured == ["billing"] and not slow.path.exists()
+    assert slow.behind
+
+
+async def test_teacher_is_behind_until_a_teaching_ends(tmp_path: Path) -> None:
+    own = teacher(tmp_path)
+    (tmp_path / "teaching").touch()
+    before = own.behind
+
+    await own.teach(["billing"], [])
+
+    assert before and not own.behind
+
+
+async def test_examples_beyond_one_step_are_learnt_too(tmp_path: Path) -> None:
+    examples = [LabelledQuestion(text=f"Who repairs lift {number}", route="empty") for number in range(AT_A_TIME + 2)]
+
+    fitted = await teacher(tmp_path).teach(["empty"], examples)
+
+    assert len(fitted["empty"].own) == AT_A_TIME + 2
 
 
 def test_damaged_router_is_an_error(tmp_path: Path) -> None:

@@ -155,6 +155,12 @@ def test_folder_is_searched_in_a_stable_order_without_hidden_and_other_files(tmp
     assert found(tmp_path) == ["a/b/c.HTML", "a/z.txt", "b.md"]
 
 
+def test_what_sphinx_puts_beside_the_pages_of_a_manual_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, dict.fromkeys(["index.html", "_sources/index.rst.txt", "_static/about.html"], b"x"))
+
+    assert found(tmp_path) == ["index.html"]
+
+
 def test_folder_below_a_hidden_one_may_be_named(tmp_path: Path) -> None:
     write(tmp_path, {".notes/a.md": b"x"})
 
@@ -205,12 +211,12 @@ def test_address_of_a_row_is_kept_only_if_it_is_one(url: object, tmp_path: Path)
     [
         (b'{"id": 1, "text": ', "not JSON: "),
         (b"[" * 100_000, "not JSON: "),
-        (b'{"id": 1}', 'a row is {"id" or "_id", "title", "text", "url"?}'),
-        (b'{"text": "x"}', 'a row is {"id" or "_id"'),
-        (b'{"id": "", "text": "x"}', 'a row is {"id" or "_id"'),
-        (b'{"id": [1], "text": "x"}', 'a row is {"id" or "_id"'),
-        (b'"id, text"', 'a row is {"id" or "_id"'),
-        (b"null", 'a row is {"id" or "_id"'),
+        (b'{"id": 1}', 'no usable "text"; a row is {"id" or "_id", "title", "text", "url"?}'),
+        (b'{"text": "x"}', 'no usable "id"; a row is {"id" or "_id"'),
+        (b'{"id": "", "text": "x"}', 'no usable "id"; a row is'),
+        (b'{"id": [1], "text": "x"}', 'no usable "id"; a row is'),
+        (b'"id, text"', "not an object; a row is"),
+        (b"null", "not an object; a row is"),
     ],
 )
 def test_line_that_is_no_row_is_named_and_the_others_are_read(line: bytes, reason: str, tmp_path: Path) -> None:

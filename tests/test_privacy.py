@@ -69,6 +69,10 @@ def test_secret_is_hidden_behind_its_name(text: str, redacted: str) -> None:
     [
         ("Mail jane.doe@acme.co.uk or call +44 20 7946 0958", "Mail <EMAIL> or call <PHONE>"),
         ("visa 4111 1111 1111 1111", "visa <CARD>"),
+        ("pay with 30569309025904 please", "pay with <CARD> please"),
+        ("ring +8583989471965!", "ring <PHONE>!"),
+        ("password: y$6#DFCL)!G*m@! is it", "password: <SECRET> is it"),
+        ("build 1732300000123 of 5.1.2", "build 1732300000123 of 5.1.2"),
         ("IBAN GB82 WEST 1234 5698 7654 32", "IBAN <IBAN>"),
         ("my account is de89370400440532013000 now", "my account is <IBAN> now"),
         ("server 203.0.113.7 answers", "server <IP> answers"),

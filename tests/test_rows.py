@@ -21,6 +21,7 @@ from bot.rows import (
     passages_of,
     read_rows,
     reply_row,
+    required_text,
     text_of,
     write_rows,
 )
@@ -138,13 +139,28 @@ def test_row_without_a_question_has_an_empty_one(row: dict[str, Any], text: str)
     [
         ({}, None),
         ({"passages": None}, None),
-        ({"passages": "text"}, None),
         ({"passages": []}, ()),
-        ({"passages": ["a", " ", 5, {"text": "b"}, "c"]}, ("a", "c")),
+        ({"passages": ["a", " ", "c"]}, ("a", "c")),
     ],
 )
-def test_passages_are_those_that_are_texts(row: dict[str, Any], passages: tuple[str, ...] | None) -> None:
+def test_passages_are_those_that_say_something(row: dict[str, Any], passages: tuple[str, ...] | None) -> None:
     assert passages_of(row) == passages
+
+
+@pytest.mark.parametrize("passages", ["text", 5, {"text": "a"}, ["a", 5], [None], [{"text": "a"}]])
+def test_passages_that_are_no_list_of_texts_are_refused(passages: object) -> None:
+    with pytest.raises(InputError, match="passages is a list of texts; leave it out"):
+        passages_of({"passages": passages})
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"), [({"id": 1}, "is missing"), ({"text": None}, "is missing"), ({"text": " "}, "holds no text")]
+)
+def test_field_that_a_row_lacks_is_named_with_its_place(row: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(InputError) as caught:
+        required_text(row, "text", where="a.jsonl, line 3", shape='a row is {"text"}')
+
+    assert str(caught.value) == f'a.jsonl, line 3: "text" {wrong}; a row is {{"text"}}'
 
 
 def test_reply_row_has_the_fields_of_the_contract() -> None:

@@ -143,6 +143,29 @@ async def test_votes_are_about_the_last_answer(
 
 
 @pytest.mark.parametrize(
+    ("lines", "rating"),
+    [(["/up", "/undo", "/undo"], 0), (["/up", "Second?", "/undo"], 1), (["/undo"], None)],
+)
+async def test_vote_that_is_not_there_cannot_be_taken_back(
+    chat: Chat, lines: Sequence[str], rating: int | None
+) -> None:
+    bot = Bot()
+
+    printed = await chat.type(bot, "First?", *lines)
+
+    assert printed.endswith("There is no vote to take back.\n")
+    assert [vote.rating for vote in bot.votes[-1:]] == ([] if rating is None else [rating])
+
+
+async def test_vote_that_could_not_be_stored_is_not_taken_for_given(chat: Chat) -> None:
+    class Full(Bot):
+        async def on_feedback(self, feedback: Feedback) -> None:
+            raise StoreError("the disk is full")
+
+    assert (await chat.type(Full(), "First?", "/up", "/undo")).endswith("There is no vote to take back.\n")
+
+
+@pytest.mark.parametrize(
     ("lines", "said"),
     [
         (["/up"], "There is no answer yet"),

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import HashedWordsEncoder
+from fakes import FixedRetriever, FixedRouter, HashedWordsEncoder
 from tiny_model import ROOT
 
 from bot import wording
 from bot.app import Installation, Stores, open_installation, open_stores
 from bot.errors import InputError, PointsmanError, StoreError
 from bot.learning import RouteTeacher
-from bot.messages import IngestReport
+from bot.messages import IngestReport, Passage, RouteChoice
 from bot.owner import ownership
 from bot.ports import Progress, silent
 from bot.settings import DomainSettings, Settings, StorageSettings
@@ -159,6 +159,47 @@ async def test_job_that_was_taken_by_an_owner_who_was_killed_is_done_by_the_next
     assert row["text"] == wording.EMPTY and await states(settings) == ["forgotten"]
 
 
+UNSERVED = [{"id": 1}, {"id": 2, "text": " ?"}, {"id": 3, "text": "Как оплатить счёт?"}]
+REASONS = [wording.EMPTY, wording.EMPTY, wording.not_served("other")]
+ANYTHING = FixedRetriever({"shop": [Passage(document="a.md", chunk=0, text="We sell hats.")]})
+
+
+async def test_question_that_is_not_served_gets_a_reason_and_no_passages(settings: Settings) -> None:
+    payload = {"rows": [*UNSERVED, {"id": 4, "text": "What do you sell?"}], "domain": "shop", "top_k": 5}
+
+    async with owner(settings, retriever=ANYTHING):
+        *unserved, served = await run(settings, "retrieve", payload)
+
+    assert [(row["id"], row["abstained"], row["text"]) for row in unserved] == [
+        (number, True, reason) for number, reason in enumerate(REASONS, 1)
+    ]
+    assert [row["passages"] for row in unserved] == [[]] * 3
+    assert served.keys() == {"id", "passages"} and len(served["passages"]) == 1
+
+
+async def test_question_that_is_not_served_gets_a_reason_and_is_not_routed(settings: Settings) -> None:
+    rows = [*UNSERVED, {"id": 4, "text": "shop: "}, {"id": 5, "text": "What do you sell?"}]
+    shop = RouteChoice(route="shop", probability=0.9, domain_probability=0.9)
+
+    async with owner(settings, retriever=ANYTHING, router=FixedRouter(shop)):
+        *unserved, served = await run(settings, "route", {"rows": rows})
+
+    nowhere = {"route": "general", "probability": 0.0, "domain_probability": 0.0, "decision": "answer"}
+    for row, reason in zip(unserved, [*REASONS, wording.EMPTY], strict=True):
+        assert row == {"id": row["id"], **nowhere, "abstained": True, "text": reason}
+    assert served.keys() == {"id", *nowhere} and served["route"] == "shop"
+
+
+async def test_row_whose_passages_are_no_texts_says_so_and_the_others_are_answered(settings: Settings) -> None:
+    rows = [{"id": 1, "text": "Why?", "passages": "a text"}, {"id": 2, "text": "Why?", "passages": ["a", 5]}, {"id": 3}]
+
+    found = await run(settings, "answer", {"rows": rows})
+
+    assert [(row["id"], row["abstained"]) for row in found] == [(1, True), (2, True), (3, True)]
+    wrong = "passages is a list of texts; leave it out to have the documents searched"
+    assert [row["text"] for row in found] == [wrong, wrong, wording.EMPTY]
+
+
 @dataclass
 class EndlessSync:
     """Ingests one document after the other, for ever."""
@@ -180,6 +221,37 @@ class BrokenSync:
         raise InputError("docs does not exist")
 
 
+class NothingNew:
+    def ingest(self, *_: object, access: object, prune: bool, progress: Progress = silent) -> IngestReport:
+        return IngestReport(documents=1, chunks=1)
+
+
+@dataclass
+class Lesson:
+    """A teacher and a router that knows the shop; counts what was taught."""
+
+    behind: bool
+    domains: tuple[str, ...] = ("shop",)
+    taught: int = 0
+
+    async def teach(self, *_: object) -> dict[str, object]:
+        self.taught += 1
+        return {}
+
+    def use(self, classifiers: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("behind", [True, False])
+async def test_teaching_that_was_cut_short_is_made_up_for_by_the_next_ingest(settings: Settings, behind: bool) -> None:
+    lesson = Lesson(behind)
+
+    async with owner(settings, sync=NothingNew(), teacher=lesson, router=lesson):
+        await run(settings, "ingest", INGEST)
+
+    assert lesson.taught == behind
+
+
 async def test_owner_that_leaves_stops_writing_to_the_index(settings: Settings) -> None:
     sync = EndlessSync()
     async with owner(settings, sync=sync):
@@ -191,6 +263,18 @@ async def test_owner_that_leaves_stops_writing_to_the_index(settings: Settings) 
     await asyncio.sleep(0.1)
     assert sync.steps == steps
     assert await states(settings) == ["running"]  # the next owner begins it again
+
+
+async def test_question_is_answered_while_an_ingest_that_was_handed_over_goes_on(settings: Settings) -> None:
+    sync = EndlessSync()
+    async with owner(settings, sync=sync):
+        async with open_stores(settings) as stores:
+            await stores.jobs.submit("ingest", INGEST)
+        assert await asyncio.to_thread(sync.begun.wait, 10)
+
+        (row,) = await asyncio.wait_for(run(settings, "answer", NO_QUESTION), 10)
+
+    assert row["text"] == wording.EMPTY
 
 
 async def test_ingest_that_fails_says_why(settings: Settings) -> None:

@@ -18,6 +18,8 @@ RUNNING: State = "running"
 DONE: State = "done"
 FAILED: State = "failed"
 
+KEPT = 100  # finished jobs: the rows have no time, and a command that waits fetches its result within a second
+
 
 @dataclass(frozen=True, slots=True)
 class SqlJobQueue:
@@ -65,9 +67,16 @@ class SqlJobQueue:
             await session.execute(delete(JobRow).where(JobRow.id == job))
 
     async def requeue_running(self) -> int:
-        """Returns: how many jobs of an owner that died wait again. Only the owner calls it, at its start."""
+        """
+        Returns: how many jobs of an owner that died wait again. Only the owner calls it, at its start.
+
+        Of the finished ones, whose commands were killed before they fetched the result, the newest KEPT stay.
+        """
         again = update(JobRow).where(JobRow.state == RUNNING)
+        finished = JobRow.state.in_([DONE, FAILED])
+        newest = select(JobRow.id).where(finished).order_by(JobRow.id.desc()).limit(KEPT)
         async with self.database.writing() as session:
+            await session.execute(delete(JobRow).where(finished, JobRow.id.not_in(newest)))
             changed = await session.execute(again.values(state=WAITING, done=0, total=0, doing=""))
             return cast("CursorResult[Any]", changed).rowcount
 
