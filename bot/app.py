@@ -1,7 +1,7 @@
 """The composition root: builds every part once from the settings. The only file that knows every package."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,16 +20,19 @@ from bot.errors import PointsmanError
 from bot.learning import RouteTeacher, kept_classifiers
 from bot.messages import EVERYONE, Feedback, Message, Reply, now
 from bot.owner import make_directory
-from bot.ports import OnText, Progress, discard, silent
+from bot.ports import Connector, OnText, Progress, discard, silent
 from bot.prompts import PromptLibrary
 from bot.routing import LearnedRouter
-from bot.settings import Settings
+from bot.settings import Secrets, Settings
 from bot.store.database import Database, open_database
 from bot.store.examples import SqlExampleStore
 from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
 from bot.store.jobs import SqlJobQueue
+from bot.store.people import SqlPeople
+from connectors.slack import SlackConnector
+from knowledge.attachments import passages_of
 from knowledge.chroma import ChromaIndex
 from knowledge.encoder import MiniLmEncoder
 from knowledge.retriever import HybridRetriever
@@ -47,6 +50,8 @@ class Stores:
     examples: SqlExampleStore
     inbox: SqlInbox
     jobs: SqlJobQueue
+    people: SqlPeople
+    database: Database
 
     @classmethod
     def on(cls, database: Database) -> "Stores":
@@ -57,6 +62,8 @@ class Stores:
             examples=SqlExampleStore(database),
             inbox=SqlInbox(database),
             jobs=SqlJobQueue(database),
+            people=SqlPeople(database),
+            database=database,
         )
 
 
@@ -74,6 +81,7 @@ class Installation:
 
     settings: Settings
     stores: Stores
+    encoder: MiniLmEncoder
     retriever: HybridRetriever
     sync: Sync
     teacher: RouteTeacher
@@ -107,6 +115,10 @@ class Installation:
             self.registry.get(adapter)
         return replace(self.assistant, adapters=Always(adapter))
 
+    async def read_file(self, name: str, data: bytes) -> Sequence[str]:
+        """The passages of a file that was shared with a question. Raises: InputError with the reason."""
+        return await asyncio.to_thread(passages_of, name, data, self.encoder.count_tokens)
+
     async def on_message(self, message: Message, on_text: OnText = discard) -> Reply:
         """Answer a message of a connector; whatever happens, with a reply or a PointsmanError that gives a reason."""
         try:
@@ -134,6 +146,7 @@ async def open_installation(settings: Settings, progress: Progress = silent) -> 
     domains = {domain.name: domain for domain in settings.domains}
     async with open_stores(settings) as stores:
         await stores.exchanges.delete_older_than(oldest)
+        await stores.inbox.delete_older_than(oldest)
         encoder = MiniLmEncoder()
         index = ChromaIndex(directory / "chroma")
         access = {name: frozenset(domain.access) for name, domain in domains.items()}
@@ -148,6 +161,7 @@ async def open_installation(settings: Settings, progress: Progress = silent) -> 
         yield Installation(
             settings=settings,
             stores=stores,
+            encoder=encoder,
             retriever=retriever,
             sync=Sync(index, encoder, directory / "knowledge", retriever.withdraw),
             teacher=teacher,
@@ -165,6 +179,29 @@ async def open_installation(settings: Settings, progress: Progress = silent) -> 
                 exchanges=stores.exchanges,
             ),
         )
+
+
+def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
+    """
+    The connectors that the environment has tokens for.
+
+    Raises: SettingsError where only a part of them is set.
+    """
+    found: list[Connector] = []
+    if secrets.has_slack:
+        found.append(
+            SlackConnector(
+                settings=here.settings,
+                secrets=secrets,
+                inbox=here.stores.inbox,
+                exchanges=here.stores.exchanges,
+                votes=here.stores.feedback,
+                people=here.stores.people,
+                read_file=here.read_file,
+                engine=here.stores.database.engine,
+            )
+        )
+    return found
 
 
 def train_adapter(

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from bot import wording
 from bot.answering import NONE, Answer, Stopwatch, unknown, write_general, write_grounded
-from bot.conversation import MEMORY, Asked, understand
+from bot.conversation import MEMORY, Asked, from_file, understand
 from bot.grounding import refuse_above, too_weak
 from bot.messages import GENERAL, Message, Passage, Prompt, Reply, Retrieval, RouteChoice
 from bot.ports import AdapterChooser, ExchangeStore, Generator, OnText, Retriever, Router, discard
@@ -44,7 +44,7 @@ class Assistant:
         past = await self.exchanges.thread(message.thread, last=MEMORY)
         asked = understand(message, past, tuple(self.domains))
         choice, passages = await self._route(message, asked)
-        plan = self._without_model(asked, choice, passages) or self._prompt(asked, choice, passages)
+        plan = self._without_model(message, asked, choice, passages) or self._prompt(asked, choice, passages)
         reply = self._draft(asked, choice, passages, plan)
         await self.exchanges.begin(message, reply)
         answer = await self._write(reply, plan, on_text, watch)
@@ -59,7 +59,8 @@ class Assistant:
         query = await self.retriever.embed(asked.text, earlier=asked.earlier)
         if message.passages is not None:
             route = asked.route or self.router.nearest_domain(query) or next(iter(self.domains), None)
-            return self.router.choose(query, {}, explicit=route), await self.retriever.compare(query, message.passages)
+            given = await self.retriever.compare(query, message.passages)
+            return self.router.choose(query, {}, explicit=route), from_file(given, message.source, TOP_K)
         found = await self.retriever.retrieve(query, labels=message.labels, top_k=TOP_K)
         choice = self.router.choose(query, found, explicit=asked.route)
         if not asked.route and choice.task == SOMEBODYS_OWN:
@@ -68,10 +69,14 @@ class Assistant:
             choice = nearest_records(choice, {asked.track: found[asked.track]})
         return choice, found.get(choice.route, Retrieval()).passages
 
-    def _without_model(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Answer | None:
+    def _without_model(
+        self, message: Message, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]
+    ) -> Answer | None:
         """What to say where no model is needed: an objection, a question back, or that the documents hold nothing."""
         if asked.objection:
             return Answer(text=asked.objection, abstained=True)
+        if message.passages == () and asked.route != GENERAL:
+            return Answer(text=wording.NO_PASSAGES, abstained=True)
         if choice.decision == "ask_back" and asked.may_ask_back:
             return Answer(text=wording.ask_back(choice, self.domains), asked_back=True)
         if choice.route == GENERAL and not asked.route and choice.task == SOMEBODYS_OWN:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot import cli_keep, wording
+from bot import cli_keep, serving, wording
 from bot.app import open_installation, open_stores
 from bot.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.errors import InputError, PointsmanError, SettingsError
@@ -15,8 +15,8 @@ from bot.messages import GENERAL, Feedback, LabelledQuestion, Message, Reply
 from bot.owner import ownership
 from bot.ports import OnText
 from bot.progress import progress_bar, progress_line
-from bot.rows import Row, read_rows, write_rows
-from bot.settings import Settings
+from bot.rows import Row, read_data, read_rows, required_text, rows_in, write_rows
+from bot.settings import Secrets, Settings
 from bot.work import run, serving_jobs, warming_up
 from connectors.terminal import TerminalConnector, citation_line, printable
 
@@ -49,8 +49,9 @@ cli_keep.add_to(app)
 DomainName = Annotated[str, typer.Option("--domain", help="A domain's name in pointsman.toml.")]
 OptionalDomain = Annotated[str | None, typer.Option("--domain", help="Ask this domain, whatever the router says.")]
 General = Annotated[bool, typer.Option("--general", help="Ask the base model, whatever the router says.")]
-AsUser = Annotated[str | None, typer.Option("--as", help="Read only what this user may read, such as slack:U123.")]
+AsUser = Annotated[str | None, typer.Option("--as", help="Read only what this user may read, such as slack:user:U123.")]
 Input = Annotated[Path, typer.Option("--input", help="A JSONL file with one row a question.")]
+_EXAMPLE = 'a row is {"text", "route"}'
 Output = Annotated[Path, typer.Option("--output", help="The JSONL file to write, one row per input row.")]
 
 
@@ -107,7 +108,7 @@ def add_examples(
 
     Example: pointsman examples add questions.jsonl
     """
-    found = [_example(row, number, file, settings) for number, row in enumerate(read_rows(file), 1)]
+    found = [_example(row, where, settings) for where, row in rows_in(read_data(file), file)]
 
     async def add() -> int:
         async with open_stores(settings) as stores:
@@ -211,6 +212,15 @@ async def _chat_through_owner(settings: Settings, terminal: TerminalConnector, u
         await terminal.run(on_message, on_feedback)
 
 
+@command(app, "serve")
+def serve(settings: Settings) -> None:
+    """Answer in Slack until stopped; the tokens come from the environment.
+
+    Example: SLACK_BOT_TOKEN=xoxb-... SLACK_APP_TOKEN=xapp-... pointsman serve
+    """
+    wait_for(serving.serve(settings, Secrets(), progress_line))
+
+
 @command(app, "route")
 def route(settings: Settings, input: Input, output: Output, as_json: AsJson = False) -> None:
     """Tell for each question in a file where it would go.
@@ -280,15 +290,13 @@ def _route_of(settings: Settings, domain: str | None, general: bool) -> str | No
     return GENERAL if general else settings.domain(domain).name if domain else None
 
 
-def _example(row: Row, number: int, file: Path, settings: Settings) -> LabelledQuestion:
-    text, route = row.get("text"), row.get("route")
-    if not isinstance(text, str) or not text.strip() or not isinstance(route, str):
-        raise InputError(f'{file}, row {number}: a row is {{"text", "route"}}')
+def _example(row: Row, where: str, settings: Settings) -> LabelledQuestion:
+    text, route = (required_text(row, field, where=where, shape=_EXAMPLE) for field in ("text", "route"))
     if route != GENERAL:
         try:
             settings.domain(route)
         except SettingsError as exc:
-            raise InputError(f"{file}, row {number}: {exc}") from exc
+            raise InputError(f"{where}: {exc}") from exc
     return LabelledQuestion(text=text.strip(), route=route)
 
 

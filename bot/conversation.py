@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import admission
-from bot.messages import GENERAL, Exchange, Message, Turn
+from bot.messages import GENERAL, Exchange, Message, Passage, Turn
 
 MEMORY = 6  # exchanges of a thread that are read
 
@@ -49,7 +49,7 @@ def understand(message: Message, past: Sequence[Exchange], routes: Sequence[str]
     if objection := admission.objection(text):
         return Asked(text=text, standalone=text, objection=objection)
     may_ask_back = not any(exchange.reply.decision == "ask_back" for exchange in past)
-    chosen = message.route or route
+    chosen = message.route or route or message.bound
     if not chosen and past and past[-1].reply.decision == "ask_back" and (picked := _picked(text, routes)):
         first = past[-1].reply.question or past[-1].message.text
         return Asked(text=first, standalone=first, route=picked, may_ask_back=False)
@@ -71,6 +71,14 @@ def leans_on_the_last(text: str) -> bool:
     return len(words) <= 2 * SHORT and bool(
         _LINK.match(text) or (len(words) <= SHORT and _POINTS_BACK.search(text)) or len(words) <= 2
     )
+
+
+def from_file(given: Sequence[Passage], source: str, top_k: int) -> Sequence[Passage]:
+    """The passages of a shared file that are nearest to the question; *given* itself where no file is named."""
+    if not source:
+        return given
+    named = [replace(passage, document=source, title=source, chunk=n) for n, passage in enumerate(given)]
+    return sorted(named, key=lambda passage: -passage.dense)[:top_k]
 
 
 def _without_prefix(text: str, routes: Sequence[str]) -> tuple[str, str | None]:

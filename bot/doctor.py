@@ -10,7 +10,8 @@ from bot.errors import GenerationError, PointsmanError, SettingsError
 from bot.owner import ownership
 from bot.ports import Progress
 from bot.prompts import PromptLibrary
-from bot.settings import Settings
+from bot.settings import Secrets, Settings
+from connectors.slack_check import check_slack
 
 FREE_BYTES = 1_000_000_000
 
@@ -38,6 +39,9 @@ async def examine(settings: Settings, progress: Progress) -> list[Check]:
             votes = await stores.feedback.all()
             return f"{settings.storage.directory}, {len(votes)} votes"
 
+    async def slack() -> str:
+        return await check_slack(settings.slack, Secrets())
+
     steps: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         ("settings", lambda: _at_once(_settings, settings)),
         ("disk", lambda: _at_once(_disk, settings)),
@@ -46,6 +50,7 @@ async def examine(settings: Settings, progress: Progress) -> list[Check]:
         ("adapters", lambda: _at_once(_adapters, settings)),
         ("language model", model),
         ("index and router", index),
+        ("slack", slack),
     ]
     return [await _checked(name, step) for name, step in steps]
 

@@ -5,6 +5,7 @@ PointsmanError
   SettingsError        at start-up only; names the setting
   InputError           a file, row or argument of the caller is unusable
   ConnectorError       Slack or Discord refused or dropped us
+    ConnectorBusy      for the moment only
   RetrievalError       the index or the embedding model cannot be used
   GenerationError      the language model cannot be loaded or failed
     AdapterNotFound    .adapter
@@ -29,6 +30,10 @@ class InputError(PointsmanError):
 
 class ConnectorError(PointsmanError):
     """A chat platform refused or dropped us."""
+
+
+class ConnectorBusy(ConnectorError):
+    """A chat platform is out of order, or we called it too often; the same call may succeed later."""
 
 
 class RetrievalError(PointsmanError):

@@ -25,12 +25,15 @@ class Message:
 
     id: str  # the platform's own event id; a second message with the same id is the same message
     text: str
-    user: str = "operator"  # "slack:U123", "discord:42", or "operator" at the command line
+    user: str = "operator"  # "slack:user:U123", "discord:user:42", or "operator" at the command line
     platform: str = "cli"
+    workspace: str = ""  # "slack:T123", "discord:guild:42"; what belongs to two of them never meets
     thread: str = ""  # messages of one conversation share it; empty: no memory
-    route: str | None = None  # chosen by a flag, a prefix or the channel, instead of the router
+    route: str | None = None  # chosen by a flag, instead of the router
+    bound: str | None = None  # the domain of the channel; a flag or a prefix in the text goes before it
     labels: frozenset[str] | None = frozenset({EVERYONE})  # what the reader may read; None: everything
-    passages: tuple[str, ...] | None = None  # given with the question: nothing is retrieved then
+    passages: tuple[str, ...] | None = None  # given with the question or its thread: nothing is retrieved then
+    source: str = ""  # what the given passages are called: the name of a shared file
     private: bool = False  # from a place whose rows never train an adapter others use
     at: datetime = field(default_factory=now)
 
@@ -194,6 +197,24 @@ class Feedback:
     correction: str | None = None
     wrong_route: str | None = None  # "general", a domain, or "unknown"
     at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A question that was accepted and is not yet answered."""
+
+    message: Message
+    address: Mapping[str, str]  # where the answer goes, in the platform's own words
+    begun: str = ""  # the platform's id of the reply, from the moment it is known
+    resumed: bool = False  # an earlier process accepted it, and may have begun a reply that it could not note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """How much is kept of one person."""
+
+    questions: int
+    votes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

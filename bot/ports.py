@@ -15,11 +15,13 @@ from bot.messages import (
     LabelledQuestion,
     Message,
     Passage,
+    Pending,
     Prompt,
     Query,
     Reply,
     Retrieval,
     RouteChoice,
+    Stored,
     Turn,
 )
 
@@ -31,6 +33,9 @@ MessageHandler = Callable[[Message, OnText], Awaitable[Reply]]
 
 FeedbackHandler = Callable[[Feedback], Awaitable[None]]
 """How a connector hands a vote over."""
+
+FileReader = Callable[[str, bytes], Awaitable[Sequence[str]]]
+"""Returns: the passages of a shared file, given its name and bytes. Raises: InputError with the reason."""
 
 Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all (0: not known) and what is being done."""
@@ -158,6 +163,14 @@ class ExchangeStore(Protocol):
         """Returns: the exchange of a reply id, complete or not."""
         ...
 
+    async def show(self, reply: str, places: Sequence[str]) -> None:
+        """Keep where a reply is read: the platform's ids of its messages, each with platform and workspace."""
+        ...
+
+    async def shown_at(self, place: str) -> str | None:
+        """Returns: the id of the reply that is read at *place*."""
+        ...
+
     async def delete_older_than(self, moment: datetime) -> int:
         """Returns: how many exchanges were asked before *moment* and are now gone, with their feedback."""
         ...
@@ -172,6 +185,10 @@ class FeedbackStore(Protocol):
 
         Raises: StoreError if the reply is not known.
         """
+        ...
+
+    async def find(self, reply: str, user: str) -> Feedback | None:
+        """Returns: the vote of *user* on *reply*, also one that was taken back."""
         ...
 
     async def all(self) -> Sequence[Feedback]:
@@ -194,14 +211,36 @@ class ExampleStore(Protocol):
 class Inbox(Protocol):
     """Events that were accepted and are not yet answered; survives a kill."""
 
-    async def accept(self, message: Message) -> bool:
+    async def accept(self, message: Message, address: Mapping[str, str] | None = None) -> bool:
         """Returns: whether this event is new, now or ever. Stored before it is acknowledged."""
+        ...
+
+    async def begin(self, message_id: str, shown: str) -> None:
+        """Store the platform's id of the reply as soon as it is known."""
         ...
 
     async def done(self, message_id: str) -> None: ...
 
-    async def unfinished(self) -> Sequence[Message]:
+    async def unfinished(self) -> Sequence[Pending]:
         """Returns: the events not yet answered, oldest first."""
+        ...
+
+    async def takes_part(self, thread: str) -> bool:
+        """Returns: whether a question of this thread was ever accepted."""
+        ...
+
+    async def delete_older_than(self, moment: datetime) -> int:
+        """Returns: how many answered events from before *moment* are now forgotten altogether."""
+        ...
+
+
+class People(Protocol):
+    """What is kept of a person, and its deletion."""
+
+    async def stored(self, user: str, workspace: str) -> Stored: ...
+
+    async def forget(self, user: str, workspace: str) -> Stored:
+        """Returns: what was deleted: the person's questions with their answers, and votes."""
         ...
 
 

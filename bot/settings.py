@@ -4,8 +4,18 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
@@ -61,7 +71,9 @@ class DomainSettings(Section):
     description: str = Field(min_length=1)
     documents: tuple[Path, ...] = ()  # what `pointsman ingest --domain NAME` takes when no path is given
     adapter: str = "production"
-    channels: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()  # "slack:C0123456", "discord:8138": questions there are for this domain
+    help: tuple[str, ...] = ()  # the channels where "Ask a person" asks
+    suggestions: tuple[str, ...] = ()  # questions that are offered to begin with
     access: tuple[str, ...] = (EVERYONE,)
     tone: str = ""
     audience: str = ""
@@ -75,6 +87,48 @@ class AccessSettings(Section):
 
     label: str = Field(min_length=1)
     members: tuple[str, ...] = ()
+
+
+class LimitSettings(Section):
+    """How much one may ask in a chat."""
+
+    questions_per_user_per_hour: int = Field(default=60, ge=1)
+    questions_per_workspace_per_hour: int = Field(default=2000, ge=1)
+
+
+class ContactSettings(Section):
+    """Whom people turn to."""
+
+    admins: str = "ask whoever installed me"
+
+
+class SlackSettings(Section):
+    """The Slack app; its tokens come from the environment."""
+
+    api_base_url: str = "https://slack.com/api/"
+    host: str = "127.0.0.1"  # where signed requests arrive in HTTP mode, at /slack/events
+    port: int = Field(default=3000, ge=0, le=65535)
+    public_url: str = ""  # how the world reaches this host; needed to install the app in several workspaces
+
+    @field_validator("api_base_url")
+    @classmethod
+    def _with_slash(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("is no web address; the default is https://slack.com/api/")
+        return url.rstrip("/") + "/"
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of api_base_url."""
+        parts = urlsplit(self.api_base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class ConsoleSettings(Section):
+    """Where the pages for operators are served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
 
 
 class PromptSettings(Section):
@@ -98,6 +152,10 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     model: ModelSettings = ModelSettings()
     prompts: PromptSettings = PromptSettings()
+    limits: LimitSettings = LimitSettings()
+    contact: ContactSettings = ContactSettings()
+    slack: SlackSettings = SlackSettings()
+    console: ConsoleSettings = ConsoleSettings()
     domains: tuple[DomainSettings, ...] = ()
     access: tuple[AccessSettings, ...] = ()
 
@@ -145,6 +203,35 @@ class Settings(BaseSettings):
         return found
 
 
+class Secrets(BaseSettings):
+    """Tokens and secrets, from the environment alone: SLACK_BOT_TOKEN and so on."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    slack_bot_token: SecretStr | None = None
+    slack_app_token: SecretStr | None = None  # Socket Mode
+    slack_signing_secret: SecretStr | None = None  # HTTP mode
+    slack_client_id: str | None = None  # several workspaces
+    slack_client_secret: SecretStr | None = None
+
+    @property
+    def has_slack(self) -> bool:
+        """
+        Whether the Slack connector is to run.
+
+        Raises: SettingsError where only a part of what it needs is set.
+        """
+        account = self.slack_bot_token or self.slack_client_id
+        way_in = self.slack_app_token or self.slack_signing_secret
+        if account and not way_in:
+            raise SettingsError("Slack needs SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP mode) as well")
+        if way_in and not account:
+            raise SettingsError("Slack needs SLACK_BOT_TOKEN as well (or SLACK_CLIENT_ID for several workspaces)")
+        if self.slack_client_id and not self.slack_client_secret:
+            raise SettingsError("Slack needs SLACK_CLIENT_SECRET beside SLACK_CLIENT_ID")
+        return bool(account)
+
+
 def load_settings(file: Path | None = None) -> Settings:
     """
     The settings from *file*, else POINTSMAN_CONFIG, else ./pointsman.toml, overridden by POINTSMAN_* variables.
@@ -174,7 +261,7 @@ def load_settings(file: Path | None = None) -> Settings:
 
 
 # Sections of the contract whose connectors are not built yet: a file written for them is welcome.
-_LATER = ("slack", "discord", "console")
+_LATER = ("discord",)
 
 
 def _refuse_misspelt_variables() -> None:

@@ -2,13 +2,39 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.messages import GENERAL, Citation, RouteChoice
+from bot.messages import GENERAL, Citation, Reply, RouteChoice
 from bot.settings import DomainSettings
 
 EMPTY = "I got no question. Type one, for example: How do I get started?"
 APOLOGY = "something went wrong on my side and I could not answer. Please ask again in a moment."
+NO_PASSAGES = "I was given no passages to answer from. Without the field `passages` I search the documents myself."
 NOTHING_CAME = "I have no answer to that. Try asking in other words."
 GENERAL_NOTICE = "general knowledge, not from your documents"
+
+
+def sorry(reason: str) -> str:
+    """Where an answer was not possible."""
+    return f"Sorry: {reason}"
+
+
+def origin(reply: Reply) -> str:
+    """Where an answer comes from."""
+    if reply.decision == "ask_back":
+        return "not sure which track to take"
+    if reply.route == GENERAL:
+        return GENERAL_NOTICE if not reply.abstained else "not answered"
+    return f"from the documents of {reply.route}" if reply.citations else f"looked in the documents of {reply.route}"
+
+
+def introduction(domains: Mapping[str, DomainSettings]) -> str:
+    """For somebody who asks what one can ask."""
+    known = "\n".join(f"- {name}: {domain.description}" for name, domain in domains.items())
+    topics = f"I have documents about:\n{known}\n\n" if known else ""
+    first = next(iter(domains), GENERAL)
+    return (
+        f"{topics}Ask me in your own words. Begin with “{first}:” or “{GENERAL}:” to choose where I look. "
+        "Where my documents do not hold the answer, I say so. Please press 👍 or 👎: it makes me better."
+    )
 
 
 def too_long(characters: int, limit: int) -> str:
@@ -62,5 +88,5 @@ def no_documents(domain: str) -> str:
 
 
 def cut_off(why: str) -> str:
-    """Behind a general answer that was ended before it was finished; empty behind one that was not."""
+    """Behind an answer that was ended before it was finished; empty behind one that was not."""
     return {"stop": "", "deadline": " … (I ran out of time here.)"}.get(why, " …")

@@ -1,5 +1,6 @@
 """Stand-ins for the ports, and sample values; a contract test runs each beside the real one."""
 
+import asyncio
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.errors import PointsmanError, StoreError
+from bot.errors import ConnectorBusy, ConnectorError, PointsmanError, StoreError
 from bot.messages import (
     GENERAL,
     Completion,
@@ -20,6 +21,7 @@ from bot.messages import (
     LabelledQuestion,
     Message,
     Passage,
+    Pending,
     Prompt,
     Query,
     Reply,
@@ -55,6 +57,7 @@ REPLY = Reply(
 @dataclass(slots=True)
 class InMemoryExchangeStore:
     exchanges: dict[str, Exchange] = field(default_factory=dict)  # by reply id, in the order they were begun
+    places: dict[str, str] = field(default_factory=dict)  # where it is read -> reply id
 
     async def begin(self, message: Message, reply: Reply) -> None:
         if reply.id in self.exchanges:
@@ -73,10 +76,17 @@ class InMemoryExchangeStore:
     async def find(self, reply: str) -> Exchange | None:
         return self.exchanges.get(reply)
 
+    async def show(self, reply: str, places: Sequence[str]) -> None:
+        self.places.update(dict.fromkeys(places, reply))
+
+    async def shown_at(self, place: str) -> str | None:
+        return self.places.get(place)
+
     async def delete_older_than(self, moment: datetime) -> int:
         old = [reply for reply, exchange in self.exchanges.items() if exchange.message.at < moment]
         for reply in old:
             del self.exchanges[reply]
+        self.places = {place: reply for place, reply in self.places.items() if reply not in old}
         return len(old)
 
 
@@ -90,6 +100,9 @@ class InMemoryFeedbackStore:
             raise StoreError(f"reply {feedback.reply!r} is not known")
         key = (feedback.reply, feedback.user)
         self.votes[key] = self._merged(self.votes.get(key), feedback)
+
+    async def find(self, reply: str, user: str) -> Feedback | None:
+        return self.votes.get((reply, user))
 
     async def all(self) -> Sequence[Feedback]:
         kept = [vote for vote in self.votes.values() if vote.rating and vote.reply in self.exchanges.exchanges]
@@ -121,20 +134,37 @@ class InMemoryExampleStore:
 
 @dataclass(slots=True)
 class InMemoryInbox:
-    messages: dict[str, Message | None] = field(default_factory=dict)  # by event id; None: answered
+    pending: dict[str, Pending | None] = field(default_factory=dict)  # by event id; None: answered
+    threads: dict[str, str] = field(default_factory=dict)  # by event id
+    accepted_at: dict[str, datetime] = field(default_factory=dict)
 
-    async def accept(self, message: Message) -> bool:
-        if message.id in self.messages:
+    async def accept(self, message: Message, address: Mapping[str, str] | None = None) -> bool:
+        if message.id in self.pending:
             return False
-        self.messages[message.id] = message
+        self.pending[message.id] = Pending(message=message, address=address or {})
+        self.threads[message.id] = message.thread
+        self.accepted_at[message.id] = message.at
         return True
 
-    async def done(self, message_id: str) -> None:
-        if message_id in self.messages:
-            self.messages[message_id] = None
+    async def begin(self, message_id: str, shown: str) -> None:
+        if waiting := self.pending.get(message_id):
+            self.pending[message_id] = replace(waiting, begun=shown)
 
-    async def unfinished(self) -> Sequence[Message]:
-        return tuple(message for message in self.messages.values() if message is not None)
+    async def done(self, message_id: str) -> None:
+        if message_id in self.pending:
+            self.pending[message_id] = None
+
+    async def unfinished(self) -> Sequence[Pending]:
+        return tuple(replace(pending, resumed=True) for pending in self.pending.values() if pending is not None)
+
+    async def takes_part(self, thread: str) -> bool:
+        return thread in self.threads.values()
+
+    async def delete_older_than(self, moment: datetime) -> int:
+        old = [event for event, at in self.accepted_at.items() if at < moment and self.pending[event] is None]
+        for event in old:
+            del self.pending[event], self.threads[event], self.accepted_at[event]
+        return len(old)
 
 
 @dataclass(slots=True)
@@ -175,7 +205,83 @@ class InMemoryJobQueue:
         running = [job for job, status in self.states.items() if status.state == "running"]
         for job in running:
             self.states[job] = JobStatus("waiting", 0, 0, "", None, None)
+        for job in [job for job, status in self.states.items() if status.state in ("done", "failed")][:-100]:
+            await self.forget(job)
         return len(running)
+
+
+# The desk: Platform, Screen
+
+
+@dataclass(slots=True)
+class ScriptedScreen:
+    """Keeps what a reader saw, and raises what its platform is told to."""
+
+    pending: Pending
+    begun: OnText
+    platform: "ScriptedPlatform"
+    seen: list[str]
+
+    async def waiting(self) -> None:
+        await self.platform.signs.wait()
+        if self.platform.refuses_signs:
+            raise ConnectorError("no signs here")
+        self.seen.append("waiting")
+
+    async def show(self, piece: str) -> None:
+        if not self.seen or self.seen == ["waiting"]:
+            await self.begun(f"place of {self.pending.message.id}")
+        self.seen.append(piece)
+
+    async def finish(self, reply: Reply) -> list[str]:
+        self.platform.deliver()
+        self.seen.append(f"answer: {reply.text}")
+        return [f"place of {self.pending.message.id}"]
+
+    async def say(self, text: str) -> None:
+        self.platform.deliver()
+        self.seen.append(f"said: {text}")
+
+    async def stopped(self) -> None:
+        try:
+            async with asyncio.timeout(0.01):
+                await self.platform.stops.wait()
+        except TimeoutError as exc:
+            raise ConnectorBusy("no answer in time") from exc
+        self.seen.append("stopped")
+
+
+def _open() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
+@dataclass(slots=True)
+class ScriptedPlatform:
+    """A chat platform that fails as it is told to; each gate holds something up while it is closed."""
+
+    failures: list[Exception] = field(default_factory=list)  # of the next deliveries, one each
+    incomplete: list[Exception] = field(default_factory=list)  # of the next completions of a message, one each
+    refuses_signs: bool = False
+    signs: asyncio.Event = field(default_factory=_open)
+    stops: asyncio.Event = field(default_factory=_open)
+    pending: list[Pending] = field(default_factory=list)  # for which there was a screen, in order
+    seen: dict[str, list[str]] = field(default_factory=dict)  # what was read, by message id
+    name: str = "slack"
+
+    def screen(self, pending: Pending, begun: OnText) -> ScriptedScreen:
+        self.pending.append(pending)
+        return ScriptedScreen(pending, begun, self, self.seen.setdefault(pending.message.id, []))
+
+    async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
+        if self.incomplete:
+            raise self.incomplete.pop(0)
+        return replace(message, labels=frozenset(address.get("labels", "").split()))
+
+    def deliver(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
 
 
 # The main path: Encoder, Retriever, Router, AdapterChooser, Generator

@@ -189,12 +189,13 @@ async def test_thread_is_asked_back_at_most_once() -> None:
     assert elsewhere.decision == "ask_back"
 
 
-async def test_empty_index_says_so_and_needs_no_model() -> None:
+@pytest.mark.parametrize(("given", "reason"), [(None, wording.no_documents("billing")), ((), wording.NO_PASSAGES)])
+async def test_where_there_is_nothing_to_read_the_reason_is_told_without_a_model(given: object, reason: str) -> None:
     assistant = make_assistant(BILLING, passages=())
 
-    reply = await ask(assistant, "When is my refund paid?")
+    reply = await ask(assistant, "When is my refund paid?", passages=given)
 
-    assert (reply.text, reply.abstained) == (wording.no_documents("billing"), True)
+    assert (reply.text, reply.abstained) == (reason, True)
     assert (prompts_of(assistant), reply.route, reply.citations) == ([], "billing", ())
 
 

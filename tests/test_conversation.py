@@ -7,8 +7,8 @@ import pytest
 from fakes import MESSAGE, REPLY
 
 from bot import wording
-from bot.conversation import LEANT_ON, Asked, leans_on_the_last, understand
-from bot.messages import Exchange, Turn
+from bot.conversation import LEANT_ON, Asked, from_file, leans_on_the_last, understand
+from bot.messages import Exchange, Passage, Turn
 
 ROUTES = ("billing", "it-support")
 
@@ -18,12 +18,13 @@ def exchange(question: str, answer: str = "An answer.", **reply: Any) -> Exchang
     return Exchange(message=replace(MESSAGE, text=question), reply=kept, complete=True)
 
 
-def ask(text: str, *past: Exchange, route: str | None = None) -> Asked:
-    return understand(replace(MESSAGE, text=text, route=route), past, ROUTES)
+def ask(text: str, *past: Exchange, route: str | None = None, bound: str | None = None) -> Asked:
+    return understand(replace(MESSAGE, text=text, route=route, bound=bound), past, ROUTES)
 
 
 ASKED_BACK = exchange("When is it paid?", "Is this about billing?", decision="ask_back")
 REFUND = exchange("When is my refund paid?", "Within 14 days [1].")
+PARTS = ((1, "a", 0.5), (2, "b", 0.1), (3, "c", 0.9))
 
 
 def test_first_question_stands_alone() -> None:
@@ -175,6 +176,47 @@ def test_history_leaves_out_what_a_domain_answered() -> None:
     asked = ask("And then?", exchange("When is my refund paid?", "Within 14 days.", route="billing"))
 
     assert (asked.history, asked.track) == ((), "billing")
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "route"),
+    [
+        ("When is it paid?", None, "it-support"),
+        ("billing: When is it paid?", None, "billing"),
+        ("general: When is it paid?", None, "general"),
+        ("billing: When is it paid?", "general", "general"),
+        ("travel: When is it paid?", None, "it-support"),
+    ],
+)
+def test_route_is_the_flags_else_the_prefixs_else_the_one_that_the_channel_is_bound_to(
+    text: str, flag: str | None, route: str
+) -> None:
+    asked = ask(text, route=flag, bound="it-support")
+
+    assert asked.route == route
+
+
+def test_follow_up_in_a_bound_channel_stays_with_the_channels_domain() -> None:
+    asked = ask("And how long does it take?", REFUND, bound="it-support")
+
+    assert (asked.route, asked.earlier) == ("it-support", "When is my refund paid?")
+
+
+def test_passages_of_a_shared_file_bear_its_name_and_their_place_nearest_first() -> None:
+    given = [Passage(document=f"passage {n}", chunk=0, text=text, dense=near) for n, text, near in PARTS]
+
+    found = from_file(given, "terms.pdf", 2)
+
+    assert [(each.document, each.title, each.chunk, each.text) for each in found] == [
+        ("terms.pdf", "terms.pdf", 2, "c"),
+        ("terms.pdf", "terms.pdf", 0, "a"),
+    ]
+
+
+def test_passages_that_come_with_the_question_stay_as_they_are_given() -> None:
+    given = [Passage(document=f"passage {n}", chunk=0, text=text, dense=near) for n, text, near in PARTS]
+
+    assert from_file(given, "", 2) is given
 
 
 def test_prefix_with_nothing_behind_it_is_no_question() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from bot.errors import SettingsError
-from bot.settings import Settings, load_settings
+from bot.settings import Secrets, Settings, SlackSettings, load_settings
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "knowledge" / "handbook" / "settings.md"
@@ -29,6 +29,8 @@ description = "Invoices, refunds and payment problems of our customers"
 documents = ["docs/billing", "/srv/billing"]
 adapter = "none"
 channels = ["slack:C0123456", "discord:81384788765712384"]
+help = ["slack:C07"]
+suggestions = ["When is a refund paid?"]
 access = ["finance"]
 tone = "friendly"
 audience = "customers"
@@ -40,8 +42,16 @@ output_schema = "{}"
 label = "finance"
 members = ["slack:usergroup:S12", "slack:user:U34", "discord:role:56"]
 
+[limits]
+questions_per_user_per_hour = 6
+questions_per_workspace_per_hour = 60
+[contact]
+admins = "ask Ada"
 [slack]
 api_base_url = "https://slack.com/api/"
+host = "192.0.2.1"
+port = 3001
+public_url = "https://bot.example.com"
 [discord]
 api_base_url = "https://discord.com/api/v10"
 gateway_url = "wss://gateway.discord.gg/"
@@ -56,7 +66,7 @@ BILLING = '[[domains]]\nname = "billing"\ndescription = "Invoices"\n'
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder; no variable of the outside is seen."""
     for name in os.environ:
-        if name.upper().startswith("POINTSMAN_"):
+        if name.upper().startswith(("POINTSMAN_", "SLACK_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -77,10 +87,20 @@ def test_every_setting_of_the_contract_is_read() -> None:
     assert domain.description == "Invoices, refunds and payment problems of our customers"
     assert (domain.adapter, domain.access, domain.max_words) == ("none", ("finance",), 120)
     assert domain.channels == ("slack:C0123456", "discord:81384788765712384")
+    assert (domain.help, domain.suggestions) == (("slack:C07",), ("When is a refund paid?",))
     assert (domain.tone, domain.audience, domain.language) == ("friendly", "customers", "plain English")
     assert domain.output_schema == "{}"
     assert found.access[0].label == "finance"
     assert found.access[0].members == ("slack:usergroup:S12", "slack:user:U34", "discord:role:56")
+
+
+def test_every_setting_of_the_chats_is_read() -> None:
+    found = load(CONTRACT)
+
+    limits, slack, console = found.limits, found.slack, found.console
+    assert (limits.questions_per_user_per_hour, limits.questions_per_workspace_per_hour) == (6, 60)
+    assert (slack.host, slack.port, slack.public_url) == ("192.0.2.1", 3001, "https://bot.example.com")
+    assert (console.host, console.port, found.contact.admins) == ("127.0.0.1", 8080, "ask Ada")
 
 
 def test_one_domain_with_name_and_description_is_enough() -> None:
@@ -99,9 +119,24 @@ def test_without_a_file_there_are_the_defaults() -> None:
     assert found.domains == ()
 
 
-@pytest.mark.parametrize("section", ["slack", "discord", "console"])
-def test_section_of_a_connector_that_is_not_built_yet_is_accepted(section: str) -> None:
-    assert load(f'[{section}]\nwhatever = "x"\n') == Settings()
+def test_section_of_a_connector_that_is_not_built_yet_is_accepted() -> None:
+    assert load('[discord]\nwhatever = "x"\n') == Settings()
+
+
+def test_without_slack_settings_it_is_slack_itself_and_only_this_machine_is_listened_to() -> None:
+    slack = load(BILLING).slack
+
+    assert (slack.api_base_url, slack.origin) == ("https://slack.com/api/", "https://slack.com")
+    assert (slack.host, slack.port, slack.public_url) == ("127.0.0.1", 3000, "")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8090/api", "http://127.0.0.1:8090/api/", "http://127.0.0.1:8090/api//"]
+)
+def test_address_of_slack_ends_with_a_slash_and_has_an_origin(url: str) -> None:
+    slack = SlackSettings(api_base_url=url)
+
+    assert (slack.api_base_url, slack.origin) == ("http://127.0.0.1:8090/api/", "http://127.0.0.1:8090")
 
 
 def test_paths_are_relative_to_the_file(folder: Path) -> None:
@@ -165,6 +200,11 @@ def test_file_that_is_named_has_to_exist(by_variable: bool, monkeypatch: pytest.
         ("POINTSMAN_MODEL__BASE", "other", "model.base"),
         ("POINTSMAN_MODEL__DEADLINE_SECONDS", "60.0", "model.deadline_seconds"),
         ("POINTSMAN_PROMPTS__DIRECTORY", "own", "prompts.directory"),
+        ("POINTSMAN_SLACK__API_BASE_URL", "http://127.0.0.1:8090/api/", "slack.api_base_url"),
+        ("POINTSMAN_SLACK__PORT", "3002", "slack.port"),
+        ("POINTSMAN_LIMITS__QUESTIONS_PER_USER_PER_HOUR", "7", "limits.questions_per_user_per_hour"),
+        ("POINTSMAN_CONTACT__ADMINS", "ask Bob", "contact.admins"),
+        ("POINTSMAN_CONSOLE__PORT", "0", "console.port"),
         ("pointsman_storage__directory", "/data", "storage.directory"),
     ],
 )
@@ -225,6 +265,11 @@ def test_wrong_setting_beside_a_password_does_not_show_it() -> None:
         (BILLING + "max_words = 0", "domains.0.max_words: "),
         (BILLING + BILLING, "two domains are called 'billing'"),
         ('[[access]]\nlabel = ""', "access.0.label: "),
+        ("[limits]\nquestions_per_user_per_hour = 0", "limits.questions_per_user_per_hour: "),
+        ('[slack]\napi_base_url = "slack.com/api"', "slack.api_base_url: is no web address; the default is https://"),
+        ('[slack]\nbot_token = "xoxb-1"', "slack.bot_token: "),
+        ("[console]\nport = 65536", "console.port: "),
+        (BILLING + 'suggestions = "When?"', "domains.0.suggestions: "),
         ('[model]\nengine = "openvino"', "engine 'openvino' is not built yet; use engine = \"transformers\""),
         ("[storage\n", "cannot be read (Expected ']'"),
     ],
@@ -277,6 +322,50 @@ def test_file_in_another_encoding_is_named(folder: Path) -> None:
 def test_domain_that_is_asked_for_and_absent_is_named_with_those_that_exist(text: str, names: str) -> None:
     with pytest.raises(SettingsError, match=rf"domain 'hr' is not in pointsman\.toml; domains there: {names}"):
         load(text).domain("hr")
+
+
+TOKEN, SOCKET, SIGNED = {"slack_bot_token": "xoxb-1"}, {"slack_app_token": "xapp-1"}, {"slack_signing_secret": "s"}
+MANY = {"slack_client_id": "1.2", "slack_client_secret": "s"}
+
+
+@pytest.mark.parametrize(
+    ("given", "has_slack"),
+    [
+        ({}, False),
+        (TOKEN | SOCKET, True),
+        (TOKEN | SIGNED, True),
+        (TOKEN | SOCKET | SIGNED, True),
+        (MANY | SIGNED, True),
+    ],
+)
+def test_slack_is_served_where_its_account_and_a_way_in_are_given(given: dict[str, str], has_slack: bool) -> None:
+    assert Secrets(**given).has_slack is has_slack
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        (TOKEN, "SLACK_APP_TOKEN"),
+        (MANY, "SLACK_SIGNING_SECRET"),
+        (SOCKET, "SLACK_BOT_TOKEN"),
+        (SIGNED, "SLACK_BOT_TOKEN"),
+        ({"slack_client_id": "1.2"} | SIGNED, "SLACK_CLIENT_SECRET"),
+    ],
+)
+def test_half_of_what_slack_needs_is_refused_with_the_name_of_the_rest(given: dict[str, str], missing: str) -> None:
+    with pytest.raises(SettingsError, match=missing):
+        _ = Secrets(**given).has_slack
+
+
+def test_tokens_come_from_the_environment_and_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-hush")
+    monkeypatch.setenv("SLACK_SIGNING_SECRET", "")
+
+    found = Secrets()
+
+    assert found.slack_bot_token and found.slack_bot_token.get_secret_value() == "xoxb-hush"
+    assert found.slack_signing_secret is None
+    assert "hush" not in repr(found) + str(found) + found.model_dump_json()
 
 
 def fields(tree: type[BaseModel], section: str = "") -> Iterator[tuple[str, str]]:

@@ -38,7 +38,7 @@ async def accept(file: Path, *events: str) -> None:
 
 async def events_of(file: Path) -> list[str]:
     async with open_database(url_of(file)) as database:
-        return [message.id for message in await SqlInbox(database).unfinished()]
+        return [pending.message.id for pending in await SqlInbox(database).unfinished()]
 
 
 async def test_a_backup_brings_back_what_was_there_and_keeps_what_it_replaced(file: Path, copy: Path) -> None:

@@ -19,14 +19,14 @@ from fakes import (
 )
 
 from bot.errors import StoreError
-from bot.messages import Citation, Exchange, Feedback, Job, LabelledQuestion, Message, Passage, Reply
+from bot.messages import Citation, Exchange, Feedback, Job, LabelledQuestion, Message, Passage, Pending, Reply
 from bot.ports import ExampleStore, ExchangeStore, FeedbackStore, Inbox, JobQueue
 from bot.store.database import open_database
 from bot.store.examples import SqlExampleStore
 from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
-from bot.store.jobs import SqlJobQueue
+from bot.store.jobs import KEPT, SqlJobQueue
 from bot.store.schema import upgrade
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -38,10 +38,13 @@ FULL_MESSAGE = Message(
     text="Wann? \U0001f682 '; drop table exchanges; --",
     user="discord:42",
     platform="discord",
+    workspace="discord:guild:7",
     thread="T9",
     route="billing",
+    bound="travel",
     labels=frozenset({"everyone", "finance"}),
     passages=("A refund takes five days.",),
+    source="terms.pdf",
     private=True,
     at=datetime(2026, 3, 1, 13, 30, tzinfo=timezone(timedelta(hours=1))),
 )
@@ -183,6 +186,36 @@ async def test_old_exchanges_are_deleted_with_their_feedback(stores: Stores) -> 
     assert [vote.reply for vote in await stores.feedback.all()] == ["2"]
 
 
+async def test_a_reply_is_found_by_each_place_where_it_is_read(stores: Stores) -> None:
+    for reply in ("a", "b"):
+        await stores.exchanges.begin(MESSAGE, replace(REPLY, id=reply))
+    await stores.exchanges.show("a", ["slack:T1:C1:1.1", "slack:T1:C1:1.2"])
+    await stores.exchanges.show("b", [])
+
+    found = [await stores.exchanges.shown_at(f"slack:T1:C1:1.{number}") for number in (1, 2, 3)]
+
+    assert found == ["a", "a", None]
+
+
+async def test_a_place_belongs_to_the_reply_that_was_shown_there_last(stores: Stores) -> None:
+    for reply in ("a", "b"):
+        await stores.exchanges.begin(MESSAGE, replace(REPLY, id=reply))
+        await stores.exchanges.show(reply, ["slack:T1:C1:1.1"])
+    await stores.exchanges.show("b", ["slack:T1:C1:1.1"])
+
+    assert await stores.exchanges.shown_at("slack:T1:C1:1.1") == "b"
+
+
+async def test_where_an_old_exchange_was_read_is_forgotten_with_it(stores: Stores) -> None:
+    for number in range(2):
+        await stores.exchanges.begin(replace(MESSAGE, at=NOON + number * HOUR), replace(REPLY, id=str(number)))
+        await stores.exchanges.show(str(number), [f"place {number}"])
+
+    await stores.exchanges.delete_older_than(NOON + HOUR)
+
+    assert [await stores.exchanges.shown_at(f"place {number}") for number in range(2)] == [None, "1"]
+
+
 async def test_the_latest_vote_of_a_user_on_a_reply_counts(stores: Stores) -> None:
     await stores.exchanges.begin(MESSAGE, REPLY)
     await stores.feedback.save(replace(THUMB_DOWN, reason="outdated"))
@@ -214,6 +247,26 @@ async def test_a_vote_taken_back_is_left_out_and_may_be_cast_anew(stores: Stores
     await stores.feedback.save(THUMB_DOWN)
 
     assert await stores.feedback.all() == (THUMB_DOWN,)
+
+
+async def test_a_users_vote_on_a_reply_is_found_also_after_it_was_taken_back(stores: Stores) -> None:
+    await stores.exchanges.begin(MESSAGE, REPLY)
+    await stores.feedback.save(THUMB_DOWN)
+    cast = await stores.feedback.find("reply-1", "slack:U1")
+    await stores.feedback.save(replace(THUMB_DOWN, rating=0))
+
+    taken_back = await stores.feedback.find("reply-1", "slack:U1")
+
+    assert cast == THUMB_DOWN
+    assert taken_back == replace(THUMB_DOWN, rating=0)
+
+
+async def test_a_vote_that_was_never_cast_is_not_found(stores: Stores) -> None:
+    await stores.exchanges.begin(MESSAGE, REPLY)
+    await stores.feedback.save(THUMB_DOWN)
+
+    assert await stores.feedback.find("reply-1", "slack:U2") is None
+    assert await stores.feedback.find("reply-2", "slack:U1") is None
 
 
 async def test_votes_come_oldest_first_one_per_user_and_reply(stores: Stores) -> None:
@@ -264,7 +317,51 @@ async def test_unfinished_events_come_whole_and_oldest_first(stores: Stores) -> 
     await stores.inbox.done(MESSAGE.id)
     await stores.inbox.done("never heard of")
 
-    assert await stores.inbox.unfinished() == messages
+    assert tuple(pending.message for pending in await stores.inbox.unfinished()) == messages
+
+
+async def test_an_unfinished_event_knows_where_its_answer_goes_and_that_it_was_begun(stores: Stores) -> None:
+    address = {"team": "T1", "channel": "C1", "thread": "1.1"}
+    await stores.inbox.accept(FULL_MESSAGE, address)
+    await stores.inbox.accept(MESSAGE)
+
+    await stores.inbox.begin(FULL_MESSAGE.id, "1.2")
+
+    assert await stores.inbox.unfinished() == (
+        Pending(message=FULL_MESSAGE, address=address, begun="1.2", resumed=True),
+        Pending(message=MESSAGE, address={}, begun="", resumed=True),
+    )
+
+
+async def test_an_answered_event_cannot_be_begun_any_more(stores: Stores) -> None:
+    await stores.inbox.accept(MESSAGE)
+    await stores.inbox.done(MESSAGE.id)
+
+    await stores.inbox.begin(MESSAGE.id, "1.2")
+    await stores.inbox.begin("never heard of", "1.2")
+
+    assert await stores.inbox.unfinished() == ()
+
+
+async def test_the_bot_takes_part_in_the_threads_where_it_was_asked(stores: Stores) -> None:
+    await stores.inbox.accept(MESSAGE)
+    await stores.inbox.done(MESSAGE.id)
+    await stores.inbox.accept(replace(MESSAGE, id="event-2", thread="T2"))
+
+    assert [await stores.inbox.takes_part(thread) for thread in ("T1", "T2", "T3")] == [True, True, False]
+
+
+async def test_old_events_are_forgotten_once_they_are_answered(stores: Stores) -> None:
+    for number in range(3):
+        await stores.inbox.accept(replace(MESSAGE, id=str(number), thread=str(number), at=NOON + number * HOUR))
+    for answered in ("0", "2"):
+        await stores.inbox.done(answered)
+
+    deleted = await stores.inbox.delete_older_than(NOON + 2 * HOUR)
+
+    assert deleted == 1
+    assert [await stores.inbox.takes_part(thread) for thread in "012"] == [False, True, True]
+    assert [pending.message.id for pending in await stores.inbox.unfinished()] == ["1"]
 
 
 async def test_jobs_are_taken_oldest_first_and_once(stores: Stores) -> None:
@@ -309,6 +406,21 @@ async def test_the_jobs_of_a_dead_owner_wait_again_in_their_old_order(stores: St
 
     assert again == 1
     assert [job.id for job in [await stores.jobs.take(), await stores.jobs.take()] if job] == jobs[1:]
+
+
+async def test_finished_jobs_that_nobody_fetched_are_forgotten_at_the_owners_start_but_for_the_newest(
+    stores: Stores,
+) -> None:
+    waiting, oldest, kept, *rest = [await stores.jobs.submit("ingest", {}) for _ in range(KEPT + 2)]
+    for job in (oldest, kept, *rest):
+        await stores.jobs.finish(job, error="no" if job == oldest else None)
+
+    again = await stores.jobs.requeue_running()
+
+    assert again == 0 and (await stores.jobs.status(kept)).state == "done"
+    assert (await stores.jobs.status(waiting)).state == "waiting"
+    with pytest.raises(StoreError, match=f"job {oldest} does not exist"):
+        await stores.jobs.status(oldest)
 
 
 async def test_an_unknown_job_is_refused_by_name(stores: Stores) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, delete, select, update
 from bot.errors import StoreError
 from bot.messages import Exchange, Message, Reply
 from bot.store.database import Database
-from bot.store.models import ExchangeRow
+from bot.store.models import ExchangeRow, ShownRow
 from bot.store.records import exchange, message_columns, reply_columns
 
 
@@ -58,6 +58,17 @@ class SqlExchangeStore:
         async with self.database.reading() as session:
             row = await session.scalar(select(ExchangeRow).where(ExchangeRow.reply == reply))
             return None if row is None else exchange(row)
+
+    async def show(self, reply: str, places: Sequence[str]) -> None:
+        """Keep where a reply is read: the platform's ids of its messages, each with platform and workspace."""
+        async with self.database.writing() as session:
+            await session.execute(delete(ShownRow).where(ShownRow.place.in_(places)))  # an answer that was replaced
+            session.add_all(ShownRow(place=place, reply=reply) for place in places)
+
+    async def shown_at(self, place: str) -> str | None:
+        """Returns: the id of the reply that is read at *place*."""
+        async with self.database.reading() as session:
+            return await session.scalar(select(ShownRow.reply).where(ShownRow.place == place))
 
     async def delete_older_than(self, moment: datetime) -> int:
         """Returns: how many exchanges were asked before *moment* and are now gone, with their feedback."""

@@ -34,6 +34,12 @@ class SqlFeedbackStore:
             else:
                 _change(row, feedback)
 
+    async def find(self, reply: str, user: str) -> Feedback | None:
+        """Returns: the vote of *user* on *reply*, also one that was taken back."""
+        async with self.database.reading() as session:
+            row = await session.scalar(select(VoteRow).where(VoteRow.reply == reply, VoteRow.user == user))
+            return None if row is None else _feedback(row)
+
     async def all(self) -> Sequence[Feedback]:
         """Returns: one row per user and reply, oldest first, votes taken back left out."""
         votes = select(VoteRow).where(VoteRow.rating != 0).order_by(VoteRow.at, VoteRow.id)

@@ -70,12 +70,15 @@ class ExchangeRow(Base):
 
     message: Mapped[str]  # the platform's event id
     asked: Mapped[str]  # as the user wrote it
-    user: Mapped[str]
+    user: Mapped[str] = mapped_column(index=True)
     platform: Mapped[str]
+    workspace: Mapped[str]
     thread: Mapped[str]
     chosen_route: Mapped[str | None]
+    bound: Mapped[str | None]  # the domain of the channel
     labels: Mapped[Any | None]  # list of str; null: the asker reads everything
     given: Mapped[Any | None]  # passages that came with the question; null: none did
+    source: Mapped[str]  # what the given passages are called
     private: Mapped[bool]
     at: Mapped[datetime] = mapped_column(index=True)
 
@@ -96,6 +99,16 @@ class ExchangeRow(Base):
     seconds: Mapped[float]
     question: Mapped[str]  # the standalone question
     passages: Mapped[Any]  # list of dict, see messages.Passage
+
+
+class ShownRow(Base):
+    """Where a reply is read: a platform's id of one of its messages."""
+
+    __tablename__ = "shown"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    place: Mapped[str] = mapped_column(unique=True)
+    reply: Mapped[str] = mapped_column(ForeignKey("exchanges.reply", ondelete="CASCADE"), index=True)
 
 
 class VoteRow(Base):
@@ -133,6 +146,12 @@ class InboxRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     event: Mapped[str] = mapped_column(unique=True)
     message: Mapped[Any | None]  # dict, see messages.Message
+    address: Mapped[Any | None]  # dict, see messages.Pending
+    begun: Mapped[str]  # the platform's id of the reply; empty: not begun
+    thread: Mapped[str] = mapped_column(index=True)
+    user: Mapped[str]
+    workspace: Mapped[str]
+    at: Mapped[datetime]
     done: Mapped[bool] = mapped_column(index=True)
 
 

@@ -1,0 +1,54 @@
+"""People: what is kept of one of them, and its deletion."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, and_, delete, func, select
+
+from bot.messages import Stored, now
+from bot.store.database import Database
+from bot.store.models import AuditRow, ExchangeRow, InboxRow, VoteRow
+
+
+@dataclass(frozen=True, slots=True)
+class SqlPeople:
+    """People in a SQL database."""
+
+    database: Database
+
+    async def stored(self, user: str, workspace: str) -> Stored:
+        """Returns: how many questions and votes of *user* are kept."""
+        mine = (ExchangeRow.user == user, ExchangeRow.workspace == workspace)
+        questions = select(func.count()).select_from(ExchangeRow).where(*mine)
+        votes = select(func.count()).select_from(VoteRow).where(_votes(user, workspace), VoteRow.rating != 0)
+        async with self.database.reading() as session:
+            return Stored(
+                questions=await session.scalar(questions) or 0,
+                votes=await session.scalar(votes) or 0,
+            )
+
+    async def forget(self, user: str, workspace: str) -> Stored:
+        """Returns: what was deleted. That it was deleted stays in the audit log, what it was does not."""
+        async with self.database.writing() as session:
+            votes = await session.execute(delete(VoteRow).where(_votes(user, workspace)))
+            questions = await session.execute(
+                delete(ExchangeRow).where(ExchangeRow.user == user, ExchangeRow.workspace == workspace)
+            )
+            await session.execute(
+                delete(InboxRow).where(InboxRow.user == user, InboxRow.workspace == workspace, InboxRow.done.is_(True))
+            )
+            gone = Stored(questions=_count(questions), votes=_count(votes))
+            session.add(
+                AuditRow(who=user, what="people.forget", before=None, after={"questions": gone.questions}, at=now())
+            )
+        return gone
+
+
+def _votes(user: str, workspace: str) -> Any:
+    """The votes of *user* on replies of *workspace*."""
+    here = select(ExchangeRow.reply).where(ExchangeRow.workspace == workspace)
+    return and_(VoteRow.user == user, VoteRow.reply.in_(here))
+
+
+def _count(done: object) -> int:
+    return cast("CursorResult[Any]", done).rowcount

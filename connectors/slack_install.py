@@ -1,0 +1,147 @@
+"""Which workspaces the app is in, and its token for each: one from the environment, or many by OAuth."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.authorization.async_authorize import AsyncAuthorize
+from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
+from slack_sdk.errors import SlackApiError
+from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
+from slack_sdk.oauth.installation_store.sqlalchemy import AsyncSQLAlchemyInstallationStore
+from slack_sdk.oauth.state_store.sqlalchemy import AsyncSQLAlchemyOAuthStateStore
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.errors import ConnectorError, SettingsError
+from bot.settings import Secrets, SlackSettings
+
+# What the manifest asks for; a test holds both together.
+SCOPES = (
+    "app_mentions:read",
+    "assistant:write",
+    "channels:history",
+    "channels:read",
+    "chat:write",
+    "commands",
+    "files:read",
+    "groups:history",
+    "groups:read",
+    "im:history",
+    "im:read",
+    "im:write",
+    "mpim:history",
+    "mpim:read",
+    "reactions:read",
+    "usergroups:read",
+)
+STATE_SECONDS = 600  # how long an installation may take
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The app in one workspace."""
+
+    team: str
+    token: str = field(repr=False)
+    bot_user: str
+    bot_id: str
+
+
+class Workspaces(Protocol):
+    """Where the app is installed."""
+
+    async def find(self, team: str) -> Installed:
+        """Raises: ConnectorError if the app is not, or no longer, in this workspace."""
+        ...
+
+
+@dataclass
+class OneWorkspace:
+    """The workspace of SLACK_BOT_TOKEN."""
+
+    client: AsyncWebClient
+    token: str = field(repr=False)
+    _known: Installed | None = None
+
+    async def find(self, team: str) -> Installed:
+        """The one there is; Slack says at the first call which."""
+        if self._known is None:
+            try:
+                who = await self.client.auth_test(token=self.token)
+            except SlackApiError as exc:
+                raise ConnectorError(
+                    f"Slack does not accept SLACK_BOT_TOKEN ({exc.response.get('error')}); copy it anew from "
+                    "OAuth & Permissions of your app at https://api.slack.com/apps"
+                ) from exc
+            self._known = Installed(str(who["team_id"]), self.token, str(who["user_id"]), str(who.get("bot_id", "")))
+        return self._known
+
+
+@dataclass
+class ManyWorkspaces:
+    """The workspaces that installed the app by OAuth, in our database."""
+
+    store: AsyncInstallationStore
+
+    async def find(self, team: str) -> Installed:
+        """The newest installation in *team*."""
+        found = await self.store.async_find_bot(enterprise_id=None, team_id=team)
+        if found is None:
+            raise ConnectorError(
+                f"the app is not installed in the Slack workspace {team}; install it at /slack/install"
+            )
+        return Installed(team, found.bot_token, found.bot_user_id, found.bot_id)
+
+
+class Authorize(AsyncAuthorize):
+    """Bolt's question whose event this is, answered without a call to Slack."""
+
+    def __init__(self, workspaces: Workspaces) -> None:
+        self._workspaces = workspaces
+
+    async def __call__(
+        self,
+        *,
+        context: AsyncBoltContext,
+        enterprise_id: str | None,
+        team_id: str | None,
+        user_id: str | None,
+        actor_enterprise_id: str | None = None,
+        actor_team_id: str | None = None,
+        actor_user_id: str | None = None,
+    ) -> AuthorizeResult | None:
+        """None where the app is not installed: bolt refuses the event then."""
+        try:
+            found = await self._workspaces.find(team_id or "")
+        except ConnectorError:
+            return None
+        return AuthorizeResult(
+            enterprise_id=enterprise_id,
+            team_id=found.team,
+            bot_user_id=found.bot_user,
+            bot_id=found.bot_id,
+            bot_token=found.token,
+        )
+
+
+async def oauth_settings(settings: SlackSettings, secrets: Secrets, engine: AsyncEngine) -> AsyncOAuthSettings:
+    """What OAuth needs, with its tables made where they are missing. Raises: SettingsError."""
+    client_id, client_secret = secrets.slack_client_id, secrets.slack_client_secret
+    if client_id is None or client_secret is None:
+        raise SettingsError("OAuth needs both SLACK_CLIENT_ID and SLACK_CLIENT_SECRET")
+    installations = AsyncSQLAlchemyInstallationStore(client_id=client_id, engine=engine)
+    states = AsyncSQLAlchemyOAuthStateStore(expiration_seconds=STATE_SECONDS, engine=engine)
+    await installations.create_tables()  # type: ignore[no-untyped-call]  # not annotated
+    await states.create_tables()  # type: ignore[no-untyped-call]
+    return AsyncOAuthSettings(
+        client_id=client_id,
+        client_secret=client_secret.get_secret_value(),
+        scopes=list(SCOPES),
+        redirect_uri=f"{settings.public_url.rstrip('/')}/slack/oauth_redirect" if settings.public_url else None,
+        authorization_url=f"{settings.origin}/oauth/v2/authorize",
+        installation_store=installations,
+        installation_store_bot_only=True,
+        state_store=states,
+    )

@@ -1,0 +1,173 @@
+"""Who reads along in Slack: kinds of channels, their members, groups of users; and the files that people share."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+
+from bot.errors import ConnectorBusy, ConnectorError, InputError
+from bot.messages import Message
+from bot.ports import ExchangeStore, FileReader
+from bot.settings import AccessSettings
+from connectors.access import NOBODYS, labels_of, shared_labels
+from connectors.slack_api import SlackApi
+from connectors.slack_events import IN_PRIVATE, user_id
+
+log = structlog.get_logger()
+
+FRESH_SECONDS = 60.0  # how long a membership is believed
+MANY = 200  # members of a private channel; beyond, it is treated as a public one
+MEMORY = 6  # exchanges of a thread in which an earlier file is looked for
+MEGABYTE = 1_000_000
+LARGEST = 10 * MEGABYTE
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What everybody in a channel may read."""
+
+    public: bool
+    labels: frozenset[str]
+
+
+@dataclass
+class SlackRooms:
+    """Looks up who reads along, and believes it for a minute."""
+
+    api: SlackApi
+    access: Sequence[AccessSettings]
+    exchanges: ExchangeStore
+    read_file: FileReader
+    bot_user: Callable[[str], Awaitable[str]]  # of a team
+    _kept: dict[tuple[str, ...], tuple[float, Any]] = field(default_factory=dict)
+
+    async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
+        """
+        *message* with its labels, its files, and whether it is private.
+
+        Raises: InputError where a file cannot be read.
+        """
+        team, user, channel = address["team"], address["user"], address["channel"]
+        if address["how"] == IN_PRIVATE:
+            return replace(message, labels=await self.person(team, user), private=True)
+        room = await self.room(team, channel, user)
+        name, passages = await self._shared(message, address)
+        return replace(
+            message,
+            labels=room.labels,
+            private=not room.public or passages is not None,
+            passages=passages,
+            source=name,
+        )
+
+    async def person(self, team: str, user: str) -> frozenset[str]:
+        """The labels of one person."""
+        groups = {m for entry in self.access for m in entry.members if m.startswith("slack:usergroup:")}
+        mine = {user_id(user)}
+        for group in sorted(groups):
+            if user in await self._group(team, group.rpartition(":")[2]):
+                mine.add(group)
+        return labels_of(mine, self.access)
+
+    async def room(self, team: str, channel: str, user: str) -> Room:
+        """What may be said in a channel: in direct messages what *user* may read, else what all members may."""
+        try:
+            return await self._remembered(("room", team, channel), lambda: self._room(team, channel, user))
+        except ConnectorBusy:
+            raise
+        except ConnectorError as exc:
+            log.warning("a channel cannot be looked up", channel=channel, reason=str(exc))
+            return Room(public=False, labels=NOBODYS)
+
+    async def _room(self, team: str, channel: str, user: str) -> Room:
+        info = (await self.api.call(team, "conversations.info", channel=channel))["channel"]
+        if info.get("is_im"):
+            return Room(public=False, labels=await self.person(team, user))
+        if not (info.get("is_private") or info.get("is_mpim") or info.get("is_group")):
+            return Room(public=True, labels=NOBODYS)
+        if not self.access:
+            return Room(public=False, labels=NOBODYS)
+        members = (await self.api.call(team, "conversations.members", channel=channel, limit=MANY + 1))["members"]
+        if len(members) > MANY:
+            return Room(public=False, labels=NOBODYS)
+        bot = await self.bot_user(team)
+        return Room(
+            public=False,
+            labels=shared_labels([await self.person(team, member) for member in members if member != bot]),
+        )
+
+    async def _group(self, team: str, group: str) -> frozenset[str]:
+        async def users() -> frozenset[str]:
+            try:
+                found = await self.api.call(team, "usergroups.users.list", usergroup=group)
+            except ConnectorBusy:
+                raise
+            except ConnectorError as exc:  # a group of another workspace, or the scope is missing
+                log.warning("a user group cannot be looked up", group=group, reason=str(exc))
+                return frozenset()
+            return frozenset(found["users"])
+
+        return await self._remembered(("group", team, group), users)
+
+    async def _remembered(self, key: tuple[str, ...], look: Callable[[], Awaitable[T]]) -> T:
+        until, value = self._kept.get(key, (0.0, None))
+        if until < time.monotonic():
+            value = await look()
+            self._kept[key] = (time.monotonic() + FRESH_SECONDS, value)
+        return value  # type: ignore[no-any-return]  # of the same key, so of the same kind
+
+    async def _shared(self, message: Message, address: Mapping[str, str]) -> tuple[str, tuple[str, ...] | None]:
+        """The files of this message, else those of the thread: name and text."""
+        files = json.loads(address.get("files", "[]"))
+        if not files:
+            past = await self.exchanges.thread(message.thread, last=MEMORY)
+            given = [each.message for each in past if each.message.passages]
+            return (given[-1].source, given[-1].passages) if given else ("", None)
+        passages: list[str] = []
+        for file in files:
+            passages += await self._read(address["team"], file)
+        return ", ".join(file["name"] for file in files), tuple(passages)
+
+    async def _read(self, team: str, file: Mapping[str, Any]) -> Sequence[str]:
+        name = PurePath(file["name"]).name
+        try:
+            return await self.read_file(name, await self._download(team, name, file))
+        except InputError as exc:
+            raise InputError(f"I cannot read {name}: {exc}") from exc
+
+    async def _download(self, team: str, name: str, file: Mapping[str, Any]) -> bytes:
+        if not self._is_slacks(file["url"]):  # the token goes to nobody else
+            raise InputError("it is not kept at Slack; please upload it here")
+        headers = {"Authorization": f"Bearer {await self.api.token(team)}"}
+        try:
+            async with self.api.session.get(file["url"], headers=headers) as response:
+                # Without the right to read files Slack answers with a page for signing in.
+                if response.status >= 400 or (
+                    response.content_type == "text/html" and not name.lower().endswith((".html", ".htm"))
+                ):
+                    raise InputError("Slack does not give it to me; an admin has to grant the scope files:read")
+                data = await response.content.read(LARGEST + 1)
+                while len(data) <= LARGEST and (more := await response.content.read(LARGEST + 1 - len(data))):
+                    data += more
+        except (TimeoutError, aiohttp.ClientError) as exc:
+            raise InputError("it could not be fetched from Slack; please share it again") from exc
+        if len(data) > LARGEST:
+            raise InputError(f"it has more than {LARGEST // MEGABYTE} MB; please share the part that matters")
+        return data
+
+    def _is_slacks(self, url: str) -> bool:
+        where, home = urlsplit(url), urlsplit(self.api.client.base_url)
+        if where.netloc == home.netloc:
+            return where.scheme == home.scheme
+        host = where.hostname or ""
+        return (
+            where.scheme == "https" and host.endswith((".slack.com", ".slack-files.com"))
+        ) or host == "slack-files.com"
