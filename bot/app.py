@@ -24,6 +24,7 @@ from bot.ports import Connector, OnText, Progress, discard, silent
 from bot.prompts import PromptLibrary
 from bot.routing import LearnedRouter
 from bot.settings import Secrets, Settings
+from bot.store.channels import SqlChannels
 from bot.store.database import Database, open_database
 from bot.store.examples import SqlExampleStore
 from bot.store.exchanges import SqlExchangeStore
@@ -31,6 +32,7 @@ from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
 from bot.store.jobs import SqlJobQueue
 from bot.store.people import SqlPeople
+from connectors.discord import DiscordConnector
 from connectors.slack import SlackConnector
 from knowledge.attachments import passages_of
 from knowledge.chroma import ChromaIndex
@@ -51,6 +53,7 @@ class Stores:
     inbox: SqlInbox
     jobs: SqlJobQueue
     people: SqlPeople
+    channels: SqlChannels
     database: Database
 
     @classmethod
@@ -63,6 +66,7 @@ class Stores:
             inbox=SqlInbox(database),
             jobs=SqlJobQueue(database),
             people=SqlPeople(database),
+            channels=SqlChannels(database),
             database=database,
         )
 
@@ -199,6 +203,19 @@ def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
                 people=here.stores.people,
                 read_file=here.read_file,
                 engine=here.stores.database.engine,
+            )
+        )
+    if secrets.discord_bot_token:
+        found.append(
+            DiscordConnector(
+                settings=here.settings,
+                secrets=secrets,
+                inbox=here.stores.inbox,
+                exchanges=here.stores.exchanges,
+                votes=here.stores.feedback,
+                people=here.stores.people,
+                channels=here.stores.channels,
+                read_file=here.read_file,
             )
         )
     return found

@@ -216,7 +216,7 @@ async def _chat_through_owner(settings: Settings, terminal: TerminalConnector, u
 def serve(settings: Settings) -> None:
     """Answer in Slack until stopped; the tokens come from the environment.
 
-    Example: SLACK_BOT_TOKEN=xoxb-... SLACK_APP_TOKEN=xapp-... pointsman serve
+    Example: pointsman serve
     """
     wait_for(serving.serve(settings, Secrets(), progress_line))
 

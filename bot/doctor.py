@@ -11,6 +11,7 @@ from bot.owner import ownership
 from bot.ports import Progress
 from bot.prompts import PromptLibrary
 from bot.settings import Secrets, Settings
+from connectors.discord_check import check_discord
 from connectors.slack_check import check_slack
 
 FREE_BYTES = 1_000_000_000
@@ -42,6 +43,9 @@ async def examine(settings: Settings, progress: Progress) -> list[Check]:
     async def slack() -> str:
         return await check_slack(settings.slack, Secrets())
 
+    async def discord() -> str:
+        return await check_discord(settings.discord, Secrets())
+
     steps: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         ("settings", lambda: _at_once(_settings, settings)),
         ("disk", lambda: _at_once(_disk, settings)),
@@ -51,6 +55,7 @@ async def examine(settings: Settings, progress: Progress) -> list[Check]:
         ("language model", model),
         ("index and router", index),
         ("slack", slack),
+        ("discord", discord),
     ]
     return [await _checked(name, step) for name, step in steps]
 

@@ -210,6 +210,15 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSetting:
+    """What moderators have set for a channel in the chat itself."""
+
+    channel: int
+    domain: str | None  # from which its questions are answered
+    automatic: bool  # whether its threads and posts are answered without a mention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """How much is kept of one person."""
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.messages import (
+    ChannelSetting,
     Completion,
     Exchange,
     Feedback,
@@ -167,6 +168,10 @@ class ExchangeStore(Protocol):
         """Keep where a reply is read: the platform's ids of its messages, each with platform and workspace."""
         ...
 
+    async def places(self, reply: str) -> Sequence[str]:
+        """Returns: where a reply is read, in the order in which it was kept."""
+        ...
+
     async def shown_at(self, place: str) -> str | None:
         """Returns: the id of the reply that is read at *place*."""
         ...
@@ -232,6 +237,18 @@ class Inbox(Protocol):
     async def delete_older_than(self, moment: datetime) -> int:
         """Returns: how many answered events from before *moment* are now forgotten altogether."""
         ...
+
+
+class ChannelStore(Protocol):
+    """What moderators have set for channels; *by* is who changes it."""
+
+    async def bind(self, workspace: str, channel: int, domain: str | None, *, by: str) -> None: ...
+
+    async def answer_automatically(self, workspace: str, channel: int, on: bool, *, by: str) -> None: ...
+
+    async def find(self, channel: int) -> ChannelSetting | None: ...
+
+    async def all(self, workspace: str) -> Sequence[ChannelSetting]: ...
 
 
 class People(Protocol):

@@ -28,7 +28,7 @@ async def serve(settings: Settings, secrets: Secrets, progress: Progress) -> Non
 
     Raises: PointsmanError if a connector cannot start, or another process owns the index.
     """
-    if not secrets.has_slack:
+    if not secrets.has_slack and secrets.discord_bot_token is None:
         raise SettingsError(NOTHING_TO_SERVE)
     health = Health()
     with ownership(settings.storage.directory) as mine:

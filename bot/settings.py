@@ -124,6 +124,28 @@ class SlackSettings(Section):
         return f"{parts.scheme}://{parts.netloc}"
 
 
+class DiscordSettings(Section):
+    """The Discord bot; its token comes from the environment."""
+
+    api_base_url: str = "https://discord.com/api/v10"
+    gateway_url: str = "wss://gateway.discord.gg/"
+    sharded: bool = False  # several connections, for bots on more than 2,500 servers
+
+    @field_validator("api_base_url")
+    @classmethod
+    def _without_slash(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("is no web address; the default is https://discord.com/api/v10")
+        return url.rstrip("/")
+
+    @field_validator("gateway_url")
+    @classmethod
+    def _a_websocket(cls, url: str) -> str:
+        if not url.startswith(("ws://", "wss://")):
+            raise ValueError("is no websocket address; the default is wss://gateway.discord.gg/")
+        return url
+
+
 class ConsoleSettings(Section):
     """Where the pages for operators are served."""
 
@@ -155,6 +177,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     contact: ContactSettings = ContactSettings()
     slack: SlackSettings = SlackSettings()
+    discord: DiscordSettings = DiscordSettings()
     console: ConsoleSettings = ConsoleSettings()
     domains: tuple[DomainSettings, ...] = ()
     access: tuple[AccessSettings, ...] = ()
@@ -214,6 +237,8 @@ class Secrets(BaseSettings):
     slack_client_id: str | None = None  # several workspaces
     slack_client_secret: SecretStr | None = None
 
+    discord_bot_token: SecretStr | None = None
+
     @property
     def has_slack(self) -> bool:
         """
@@ -245,7 +270,6 @@ def load_settings(file: Path | None = None) -> Settings:
     _refuse_misspelt_variables()
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        values = _known(values)
         storage = values.setdefault("storage", {})
         if isinstance(storage, dict):
             storage.setdefault("directory", "var")
@@ -260,22 +284,14 @@ def load_settings(file: Path | None = None) -> Settings:
         raise SettingsError(f"a POINTSMAN_* variable: {exc}; lists and whole sections are given as JSON") from exc
 
 
-# Sections of the contract whose connectors are not built yet: a file written for them is welcome.
-_LATER = ("discord",)
-
-
 def _refuse_misspelt_variables() -> None:
     """A key that is misspelt is found with the file's own; pydantic-settings passes over a misspelt section."""
     for name in os.environ:
         section, nested, _ = name.upper().removeprefix("POINTSMAN_").lower().partition("__")
-        if name.upper().startswith("POINTSMAN_") and nested and section not in (*Settings.model_fields, *_LATER):
+        if name.upper().startswith("POINTSMAN_") and nested and section not in Settings.model_fields:
             raise SettingsError(
                 f"{name}: there is no section {section!r}; there are: {', '.join(Settings.model_fields)}"
             )
-
-
-def _known(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key not in _LATER}
 
 
 def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -102,6 +102,7 @@ async def warming_up(installation: Installation) -> Any:
 
     async def load() -> None:
         with contextlib.suppress(PointsmanError):  # the first question will say what is wrong
+            await asyncio.to_thread(admission.objection, "What can I ask?")  # loads what tells languages apart
             await installation.retriever.embed("")
             await installation.generator.warm_up()
 

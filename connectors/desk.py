@@ -8,9 +8,9 @@ What is in the inbox and not done when the process dies is answered by the next 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
@@ -24,9 +24,18 @@ from connectors.quota import Quota
 log = structlog.get_logger()
 
 PATIENCE = 600.0  # seconds for which a platform that is out of order is tried again, before the next start does
+PAUSE = 0.5  # seconds before the first new try
+CLOSING = 3.0  # seconds for what is under way when the bot stops
 SIGN_OF_LIFE = 60.0  # seconds after which a waiting asker is told again that work goes on
 
 T = TypeVar("T")
+
+Errand = Callable[[], Coroutine[Any, Any, None]]
+"""Work that nobody waits for, behind an acknowledgement; what must not be lost is stored before."""
+
+
+Acknowledge = Callable[[], Awaitable[str]]
+"""Tells the platform that a question arrived. Returns: the platform's id of the reply that this began, if it did."""
 
 
 class Screen(Protocol):
@@ -71,6 +80,10 @@ class Platform(Protocol):
         """
         ...
 
+    async def refused(self, message: Message, address: Mapping[str, str], reason: str) -> None:
+        """Tell the asker in another way, if there is one, that the answer may not be written where it was asked."""
+        ...
+
 
 @dataclass
 class Desk:
@@ -82,15 +95,22 @@ class Desk:
     on_message: MessageHandler
     quota: Quota
     patience: float = PATIENCE
+    pause: float = PAUSE
+    sign_seconds: float = SIGN_OF_LIFE
     _answering: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)  # by message id
     _threads: dict[str, str] = field(default_factory=dict)  # message id -> thread, of what may still be stopped
     _stopped: set[str] = field(default_factory=set)  # message ids whose askers pressed Stop
 
-    async def take(self, message: Message, address: Mapping[str, str]) -> bool:
-        """Keep a question, then answer it in the background. Returns: whether it is new."""
+    async def take(
+        self, message: Message, address: Mapping[str, str], *, acknowledge: Acknowledge | None = None
+    ) -> bool:
+        """Keep a question, acknowledge it, then answer it in the background. Returns: whether it is new."""
         if not await self.inbox.accept(message, address):
             return False
-        self._start(Pending(message=message, address=address))
+        begun = await acknowledge() if acknowledge is not None else ""
+        if begun:
+            await self.inbox.begin(message.id, begun)
+        self._start(Pending(message=message, address=address, begun=begun))
         return True
 
     async def resume(self) -> None:
@@ -102,10 +122,15 @@ class Desk:
     def stop(self, thread: str) -> None:
         """End the work on the answers of a thread because its reader wishes it."""
         for message_id in [each for each, where in self._threads.items() if where == thread]:
-            del self._threads[message_id]  # a second Stop must not cut short what the first one began
-            self._stopped.add(message_id)
-            # One turn later: a task that is cancelled before its first step never learns that it was stopped.
-            asyncio.get_running_loop().call_soon(self._answering[message_id].cancel)
+            self.drop(message_id)
+
+    def drop(self, message_id: str) -> None:
+        """End the work on one question, if there is any."""
+        if self._threads.pop(message_id, None) is None:
+            return  # not begun, over, or stopped before: a second Stop must not cut short what the first one began
+        self._stopped.add(message_id)
+        # One turn later: a task that is cancelled before its first step never learns that it was stopped.
+        asyncio.get_running_loop().call_soon(self._answering[message_id].cancel)
 
     async def close(self) -> None:
         """Leave; what is not answered stays in the inbox."""
@@ -155,6 +180,7 @@ class Desk:
             raise
         except ConnectorError as exc:
             log.warning("an answer could not be delivered", message=message.id, reason=str(exc))
+            await self.platform.refused(message, pending.address, str(exc))
         # An edge of the program: whoever asks gets an answer or a reason, also from a defect of ours.
         except Exception:
             log.exception("an answer failed", message=message.id)
@@ -175,8 +201,7 @@ class Desk:
         if refusal := self.quota.refusal(pending.message.user, pending.message.workspace):
             return refusal
         try:
-            message = await self._patiently(lambda: self.platform.complete(pending.message, pending.address))
-            return await self._with_signs_of_life(message, screen)
+            return await self._reply(pending, screen)
         except ConnectorError:
             raise
         except InputError as exc:
@@ -184,11 +209,12 @@ class Desk:
         except PointsmanError as exc:
             return wording.sorry(str(exc))
 
-    async def _with_signs_of_life(self, message: Message, screen: Screen) -> Reply:
+    async def _reply(self, pending: Pending, screen: Screen) -> Reply:
         """The reply; while it is awaited, the asker sees that work goes on."""
         over = asyncio.Event()
-        signs = asyncio.create_task(_give_signs(screen, over))
+        signs = asyncio.create_task(_give_signs(screen, over, self.sign_seconds))
         try:
+            message = await self._patiently(lambda: self.platform.complete(pending.message, pending.address))
             return await self.on_message(message, screen.show)
         finally:
             over.set()
@@ -198,7 +224,7 @@ class Desk:
         """What *deliver* returns, tried again while the platform is out of order."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(ConnectorBusy),
-            wait=wait_exponential(multiplier=0.5, max=60) + wait_random(0, 1),
+            wait=wait_exponential(multiplier=self.pause, max=60) + wait_random(0, 2 * self.pause),
             stop=stop_after_delay(self.patience),
             reraise=True,
         ):
@@ -207,9 +233,39 @@ class Desk:
         raise AssertionError("unreachable")
 
 
-async def _give_signs(screen: Screen, over: asyncio.Event) -> None:
+async def _give_signs(screen: Screen, over: asyncio.Event, seconds: float) -> None:
     while not over.is_set():
         with contextlib.suppress(ConnectorError):  # the answer matters, the sign does not
             await screen.waiting()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), SIGN_OF_LIFE)
+            await asyncio.wait_for(over.wait(), seconds)
+
+
+@dataclass
+class Errands:
+    """Runs each errand in a task of its own."""
+
+    running: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    def start(self, errand: Errand) -> None:
+        """Begin *errand*; what goes wrong is in the log."""
+        task = asyncio.create_task(_run(errand))
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+
+    async def close(self) -> None:
+        """Let what is under way come to its end, but not for long."""
+        if self.running:
+            _, late = await asyncio.wait(self.running, timeout=CLOSING)
+            for task in late:
+                task.cancel()
+
+
+async def _run(errand: Errand) -> None:
+    try:
+        await errand()
+    except PointsmanError as exc:
+        log.warning("what a press or an event asks for could not be done", reason=str(exc))
+    # An edge of the program: nobody else would see a defect of ours.
+    except Exception:
+        log.exception("an errand failed")

@@ -13,21 +13,23 @@ _BREAKS = ("\n\n", "\n", ". ", " ")  # where to cut, best first
 # <@&1>, <#1>, </command:1>, <t:1>; and the words that ping a whole room.
 _FORGED = re.compile(r"<(?=[!@#/]|t:|(?:https?|mailto|tel|slack):)", re.I)
 _EVERYBODY = re.compile(r"@(?=everyone|here|channel)", re.I)
+# [what one reads](where one is led): only we may say where a link leads.
+_MASKED = re.compile(r"\](?=\(<?(?:https?|mailto|tel|slack|discord):)", re.I)
 JOINER = "\u2060"  # takes no room on the screen and breaks no line
-LONGEST = 9  # characters of the longest of these marks, "@everyone"
+LONGEST = 11  # characters of the longest of these marks, "](<discord:"
 
 
 def harmless(text: str) -> str:
-    """*text*, which may come from anybody, with its mentions broken and everything readable as before."""
-    return _EVERYBODY.sub(f"@{JOINER}", _FORGED.sub(f"<{JOINER}", text))
+    """*text*, which may come from anybody, with its mentions and masked links broken, readable as before."""
+    return _MASKED.sub(f"]{JOINER}", _EVERYBODY.sub(f"@{JOINER}", _FORGED.sub(f"<{JOINER}", text)))
 
 
 def settled(text: str) -> int:
     """How many characters of *text*, which is still growing, cannot become part of a mention any more."""
     tail = max(0, len(text) - LONGEST)
-    found = re.search("[<@]", text[tail:])
+    found = re.search(r"[<@\]]", text[tail:])
     until = tail + found.start() if found else len(text)
-    return until - text[:until].endswith("<")  # "<@" stays together
+    return until - text[:until].endswith(("<", "]"))  # "<@" stays together
 
 
 def split(text: str, limit: int) -> list[str]:

@@ -6,24 +6,25 @@ Limits: https://docs.slack.dev/reference/block-kit/blocks (12,000 characters of 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot import wording
-from bot.messages import Exchange, Reply, Stored
+from bot.messages import Citation, Exchange, Reply, Stored
 from bot.settings import DomainSettings
 from connectors.markup import harmless, split
 from connectors.slack_text import escaped, link, shortened
 
 Block = dict[str, Any]
 
-PAGE = 9_000  # characters of an answer in one message; the citations need room beside it
+PAGE = 8_500  # characters of an answer in one message; the citations need room beside it
 FALLBACK = 3_000  # characters of the plain text that notifications and screen readers get
-CITED = 8  # citations that are listed
-QUOTE = 150
+# Of the citations, characters: with 8 of them there is room left for a page.
+CITED, TITLE, PLACE, QUOTE, QUOTED = 8, 80, 250, 150, 220
 
 VOTE, WHY, ASK_PERSON, RESOLVE, RESOLVED = "vote", "why", "ask_person", "resolve", "resolved"
-TAKE_BACK, FORGET_ME, ASK_ABOUT = "take_back", "forget_me", "ask_about"
+TAKE_BACK, SAY_WHY, FORGET_ME, ASK_ABOUT = "take_back", "say_why", "forget_me", "ask_about"
 
 
 def pages(text: str) -> list[str]:
@@ -43,7 +44,7 @@ def below(reply: Reply, *, helpers: bool) -> list[Block]:
 
 def fallback(text: str) -> str:
     """The text for notifications and screen readers."""
-    return escaped(text)[:FALLBACK]
+    return _cut(escaped(text), FALLBACK)
 
 
 def markdown(text: str) -> list[Block]:
@@ -57,11 +58,22 @@ def notice(text: str) -> list[Block]:
 
 
 def _origin(reply: Reply) -> Block:
-    cited = [
-        _mrkdwn(f"[{c.number}] {link(c.title, c.url)}: “{escaped(shortened(c.quote, QUOTE))}”")
-        for c in reply.citations[:CITED]
-    ]
+    cited = [_mrkdwn(_citation(citation)) for citation in reply.citations[:CITED]]
     return {"type": "context", "elements": [*cited, _mrkdwn(escaped(wording.origin(reply)))]}
+
+
+def _citation(citation: Citation) -> str:
+    """Title, linked, and quote; all citations of a message have to fit beside a page."""
+    title = shortened(citation.title, TITLE)
+    place = link(title, citation.url)
+    if len(place) > PLACE:
+        place = _cut(escaped(title), PLACE)
+    return f"[{citation.number}] {place}: “{_cut(escaped(shortened(citation.quote, QUOTE)), QUOTED)}”"
+
+
+def _cut(text: str, limit: int) -> str:
+    """*text*, which is escaped, no longer than *limit* and with no half of a character at its end."""
+    return text if len(text) <= limit else re.sub(r"&\w*$", "", text[:limit])
 
 
 def _votes(reply: Reply) -> Block:
@@ -87,10 +99,11 @@ def _person(reply: Reply) -> Block:
 
 
 def noted(reply: str, rating: int) -> list[Block]:
-    """What a voter is told, with the way back."""
+    """What a voter is told, with the way back, and to the form that opens only once."""
+    more = [_button("Say what was wrong", SAY_WHY, reply)] if rating < 0 else []
     return [
         _section(f"Your {'👍' if rating > 0 else '👎'} is noted, thank you."),
-        {"type": "actions", "elements": [_button("Take it back", TAKE_BACK, reply)]},
+        {"type": "actions", "elements": [*more, _button("Take it back", TAKE_BACK, reply)]},
     ]
 
 
@@ -158,9 +171,9 @@ def help_wanted(exchange: Exchange, asker: str, place: str, *, with_answer: bool
     answered = reply.text if with_answer else "(not shown: it may quote documents that not everybody here may read)"
     blocks = [
         _section(f"<@{asker}> asks for a person's help with *{escaped(reply.route)}*:"),
-        {"type": "section", "text": _plain(shortened(exchange.message.text, 2_500))},
+        {"type": "section", "text": _plain(shortened(harmless(exchange.message.text), 2_500))},
         _section("What I had answered:"),
-        {"type": "section", "text": _plain(shortened(answered, 2_500))},
+        {"type": "section", "text": _plain(shortened(harmless(answered), 2_500))},
     ]
     titles = list(dict.fromkeys(p.title or p.document for p in reply.passages)) if with_answer else []
     if titles:

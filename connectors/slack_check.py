@@ -7,7 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import ConnectorError
 from bot.settings import Secrets, SlackSettings
-from connectors.slack_api import web_client
+from connectors.slack_api import web_client, web_session
 from connectors.slack_http import EVENTS
 from connectors.slack_install import SCOPES
 
@@ -22,7 +22,7 @@ async def check_slack(settings: SlackSettings, secrets: Secrets) -> str:
     """
     if not secrets.has_slack:
         return "not set up; SLACK_BOT_TOKEN and SLACK_APP_TOKEN switch it on"
-    async with aiohttp.ClientSession(trust_env=True) as session:
+    async with web_session() as session:
         client = web_client(settings.api_base_url, session, retries=1)
         found = [
             await _bot_token(client, secrets.slack_bot_token) if secrets.slack_bot_token else "installed by OAuth",

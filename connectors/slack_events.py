@@ -1,6 +1,7 @@
 """Slack's payloads as questions: which events are one, and what they ask."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,9 +42,13 @@ def said_by_a_person(event: Payload, *, bot: str) -> bool:
 
 def is_addressed(event: Payload, *, bot: str) -> bool:
     """Whether the bot is meant for sure: by a mention, or because nobody else is there."""
-    return (
-        event.get("type") == "app_mention" or event.get("channel_type") == "im" or f"<@{bot}" in event.get("text", "")
-    )
+    mentioned = re.search(rf"<@{bot}[|>]", event.get("text", ""))
+    return event.get("type") == "app_mention" or is_direct(event) or mentioned is not None
+
+
+def is_direct(event: Payload) -> bool:
+    """Whether *event* happened where nobody is but the asker and the bot."""
+    return event.get("channel_type") == "im"
 
 
 def may_continue(event: Payload, *, bot: str) -> bool:
@@ -71,8 +76,10 @@ def said(event: Payload, team: str, *, bot: str, domains: Sequence[DomainSetting
         "team": team,
         "channel": channel,
         "ts": ts,
+        "kind": event.get("channel_type", ""),
         "thread": thread,
         "user": event["user"],
+        "user_team": event.get("user_team") or event.get("team") or team,
         "files": json.dumps([_file(file) for file in event.get("files", ())]),
     }
     return message, address
@@ -93,7 +100,10 @@ def asked_about(
     body: Payload, address: Mapping[str, str], question: str, route: str | None, domains: Sequence[DomainSettings]
 ) -> tuple[Message, dict[str, str]]:
     """The question in the form behind "Ask about this"; only the asker sees the answer."""
-    return _in_private(f"slack:{address['team']}:form:{body['view']['id']}", question, address, domains, route=route)
+    form = body["view"]["id"]
+    return _in_private(
+        f"slack:{address['team']}:form:{form}", question, {**address, "form": form}, domains, route=route
+    )
 
 
 def _in_private(

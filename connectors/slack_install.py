@@ -3,18 +3,20 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import aiohttp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
 from slack_sdk.errors import SlackApiError
-from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
 from slack_sdk.oauth.installation_store.sqlalchemy import AsyncSQLAlchemyInstallationStore
 from slack_sdk.oauth.state_store.sqlalchemy import AsyncSQLAlchemyOAuthStateStore
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.errors import ConnectorError, SettingsError
+from bot.errors import ConnectorError, SettingsError, StoreError
 from bot.settings import Secrets, SlackSettings
 
 # What the manifest asks for; a test holds both together.
@@ -70,6 +72,11 @@ class OneWorkspace:
         if self._known is None:
             try:
                 who = await self.client.auth_test(token=self.token)
+            except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+                raise ConnectorError(
+                    f"Slack cannot be reached at {self.client.base_url} ({type(exc).__name__}); check the network, the "
+                    "proxy and [slack] api_base_url"
+                ) from exc
             except SlackApiError as exc:
                 raise ConnectorError(
                     f"Slack does not accept SLACK_BOT_TOKEN ({exc.response.get('error')}); copy it anew from "
@@ -83,11 +90,24 @@ class OneWorkspace:
 class ManyWorkspaces:
     """The workspaces that installed the app by OAuth, in our database."""
 
-    store: AsyncInstallationStore
+    store: AsyncSQLAlchemyInstallationStore
+    engine: AsyncEngine
 
     async def find(self, team: str) -> Installed:
         """The newest installation in *team*."""
-        found = await self.store.async_find_bot(enterprise_id=None, team_id=team)
+        bot = self.store.bots.c
+        # By the team alone: the store's own way asks for its organisation as well, which not every caller knows.
+        newest = (
+            select(bot.bot_token, bot.bot_user_id, bot.bot_id)
+            .where(bot.client_id == self.store.client_id, bot.team_id == team, bot.bot_token.is_not(None))
+            .order_by(bot.installed_at.desc(), bot.id.desc())
+            .limit(1)
+        )
+        try:
+            async with self.engine.connect() as connection:
+                found = (await connection.execute(newest)).first()
+        except SQLAlchemyError as exc:
+            raise StoreError(f"the installations in Slack workspaces cannot be read ({type(exc).__name__})") from exc
         if found is None:
             raise ConnectorError(
                 f"the app is not installed in the Slack workspace {team}; install it at /slack/install"
@@ -131,6 +151,8 @@ async def oauth_settings(settings: SlackSettings, secrets: Secrets, engine: Asyn
     client_id, client_secret = secrets.slack_client_id, secrets.slack_client_secret
     if client_id is None or client_secret is None:
         raise SettingsError("OAuth needs both SLACK_CLIENT_ID and SLACK_CLIENT_SECRET")
+    # They read before they write; only a transaction that says so at its begin waits for other writers.
+    engine = engine.execution_options(writes=True)
     installations = AsyncSQLAlchemyInstallationStore(client_id=client_id, engine=engine)
     states = AsyncSQLAlchemyOAuthStateStore(expiration_seconds=STATE_SECONDS, engine=engine)
     await installations.create_tables()  # type: ignore[no-untyped-call]  # not annotated

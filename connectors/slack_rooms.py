@@ -26,6 +26,7 @@ MANY = 200  # members of a private channel; beyond, it is treated as a public on
 MEMORY = 6  # exchanges of a thread in which an earlier file is looked for
 MEGABYTE = 1_000_000
 LARGEST = 10 * MEGABYTE
+MOST = 60  # passages of all files of a question
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class SlackRooms:
         team, user, channel = address["team"], address["user"], address["channel"]
         if address["how"] == IN_PRIVATE:
             return replace(message, labels=await self.person(team, user), private=True)
-        room = await self.room(team, channel, user)
+        room = await self.room(team, channel, user, kind=address.get("kind", ""))
         name, passages = await self._shared(message, address)
         return replace(
             message,
@@ -77,32 +78,42 @@ class SlackRooms:
                 mine.add(group)
         return labels_of(mine, self.access)
 
-    async def room(self, team: str, channel: str, user: str) -> Room:
-        """What may be said in a channel: in direct messages what *user* may read, else what all members may."""
+    async def room(self, team: str, channel: str, user: str, *, kind: str = "") -> Room:
+        """
+        What may be said in a channel: in direct messages what *user* may read, else what all members may.
+
+        *kind*: what an event called the channel; it saves a question that Slack answers fifty times a minute.
+        """
         try:
-            return await self._remembered(("room", team, channel), lambda: self._room(team, channel, user))
+            kind = kind or await self._remembered(("kind", team, channel), lambda: self._kind(team, channel))
+            if kind == "channel":
+                return Room(public=True, labels=NOBODYS)
+            if kind == "im":
+                return Room(public=False, labels=await self.person(team, user))
+            return await self._remembered(("members", team, channel), lambda: self._private_room(team, channel))
         except ConnectorBusy:
             raise
         except ConnectorError as exc:
             log.warning("a channel cannot be looked up", channel=channel, reason=str(exc))
             return Room(public=False, labels=NOBODYS)
 
-    async def _room(self, team: str, channel: str, user: str) -> Room:
+    async def _kind(self, team: str, channel: str) -> str:
+        """Like the `channel_type` of events: channel, group, mpim or im."""
         info = (await self.api.call(team, "conversations.info", channel=channel))["channel"]
-        if info.get("is_im"):
-            return Room(public=False, labels=await self.person(team, user))
-        if not (info.get("is_private") or info.get("is_mpim") or info.get("is_group")):
-            return Room(public=True, labels=NOBODYS)
+        kinds = {"is_im": "im", "is_mpim": "mpim", "is_private": "group", "is_group": "group"}
+        return next((kind for flag, kind in kinds.items() if info.get(flag)), "channel")
+
+    async def _private_room(self, team: str, channel: str) -> Room:
         if not self.access:
             return Room(public=False, labels=NOBODYS)
-        members = (await self.api.call(team, "conversations.members", channel=channel, limit=MANY + 1))["members"]
-        if len(members) > MANY:
-            return Room(public=False, labels=NOBODYS)
+        members = []
+        async for member in self.api.listed(team, "conversations.members", "members", channel=channel, limit=MANY):
+            members.append(member)
+            if len(members) > MANY:
+                return Room(public=False, labels=NOBODYS)
         bot = await self.bot_user(team)
-        return Room(
-            public=False,
-            labels=shared_labels([await self.person(team, member) for member in members if member != bot]),
-        )
+        people = [await self.person(team, member) for member in members if member != bot]
+        return Room(public=False, labels=shared_labels(people))
 
     async def _group(self, team: str, group: str) -> frozenset[str]:
         async def users() -> frozenset[str]:
@@ -134,6 +145,8 @@ class SlackRooms:
         passages: list[str] = []
         for file in files:
             passages += await self._read(address["team"], file)
+        if len(passages) > MOST:
+            raise InputError("These files are too long together; please share fewer, or the parts that matter.")
         return ", ".join(file["name"] for file in files), tuple(passages)
 
     async def _read(self, team: str, file: Mapping[str, Any]) -> Sequence[str]:

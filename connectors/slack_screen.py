@@ -1,32 +1,30 @@
-"""Where an answer is read in Slack: streamed into a thread, posted there at once, or shown to the asker alone."""
+"""Where an answer is read in a Slack thread: streamed while it is written, or posted at once."""
 
 import asyncio
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
+import structlog
 
 from bot.errors import ConnectorBusy, ConnectorError
 from bot.messages import Pending, Reply
 from bot.ports import OnText
 from connectors import slack_blocks
-from connectors.markup import harmless, settled
-from connectors.slack_api import SlackApi, SlackRefused
+from connectors.slack_api import SlackApi, SlackRefused, SlackTooOften
+from connectors.slack_stream import SlackStream, metadata_of, unbroken
 
-APPEND_SECONDS = 0.7  # between two additions to a stream
+log = structlog.get_logger()
+
 WORKING = "is looking for an answer…"
 STOPPED = "Stopped. Ask again whenever you like."
 
-# Slack's words for a stream that takes no more: it ran for about five minutes, or its reader pressed Stop.
-STREAM_OVER = {"message_not_in_streaming_state", "message_not_found", "streaming_state_conflict"}
+# Slack's words for a message of ours that cannot be changed: a new one takes its place.
+FIXED = {"message_not_found", "cant_update_message", "edit_window_closed", "streaming_state_conflict"}
 
-
-def metadata_of(message_id: str) -> dict[str, Any]:
-    """What our messages carry unseen, so that a later process knows them again."""
-    return {"event_type": "pointsman_reply", "event_payload": {"message": message_id}}
+Page = tuple[str, list[dict[str, Any]]]
+"""A message's text and blocks."""
 
 
 def place_of(team: str, channel: str, ts: str) -> str:
@@ -39,268 +37,162 @@ class ThreadScreen:
     """
     An answer in a thread.
 
-    It is streamed while the workspace's rate lasts and posted in one piece otherwise. Where the reply was begun before
-    (by a process that was killed), that very message becomes the answer.
+    Where the reply was begun before, by a process that was killed or in a try whose outcome Slack did not tell, those
+    very messages become the answer.
     """
 
     api: SlackApi
     pending: Pending
     begun: OnText
     helpers: bool  # whether somebody can be asked instead
-    _ts: str = ""
-    _streaming: bool = False
-    _streamed: str = ""  # what the stream shows
-    _held: str = ""  # what it does not show yet
-    _appended: float = 0.0
-    _no_stream: bool = False
-    _maybe_there: bool = False  # whether a message may be there that we do not know of
-    _noted: bool = False  # whether the inbox knows the reply's message
+    bot_user: Callable[[str], Awaitable[str]]  # of a team
+    begun_for_others: Callable[[], Awaitable[Collection[str]]]  # messages that become other answers
+    _written: dict[int, str] = field(default_factory=dict)  # page -> ts
+    _lost: bool = False  # messages may be there that we do not know of
+    _status_on: bool = False
+    _status_unsure: bool = False  # a status may come up behind the answer
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
-        address = self.pending.address
+        address, resumed = self.pending.address, self.pending.resumed
         self._team, self._channel, self._thread = address["team"], address["channel"], address["thread"]
-        self._ts, self._maybe_there = self.pending.begun, self.pending.resumed
+        self._stream = SlackStream(self.api, address, self.pending.message.id, self._note, off=resumed)
+        self._lost = resumed
+        if self.pending.begun:
+            self._written[0] = self.pending.begun
 
     async def waiting(self) -> None:
         """Show that work goes on; Slack hides the status after two minutes, or when something is posted."""
-        if not self._streaming:
-            await self._status(WORKING)
+        async with self._lock:  # a status that overtakes the text would stay
+            if not self._stream.growing:
+                self._status_on = True
+                await self._status(WORKING)
 
     async def show(self, piece: str) -> None:
-        """Take the next piece; a stream gets it at the next due time."""
+        """Take the next piece of the text."""
         async with self._lock:
-            self._held += piece
-            if self._ts or self._no_stream:
-                await self._append()
-            else:
-                await self._start_stream()
+            await self._stream.add(piece)
 
     async def finish(self, reply: Reply) -> list[str]:
         """Make the thread hold exactly the whole answer."""
         async with self._lock:
             *first, last = slack_blocks.pages(reply.text)
-            blocks = slack_blocks.answer(last, reply, helpers=self.helpers)
-            if self._streaming and not first and await self._stop_stream(reply):
-                return [place_of(self._team, self._channel, self._ts)]
-            ids = []
-            for page in first:
-                ids.append(await self._put(page, slack_blocks.markdown(page)))
-            ids.append(await self._put(last, blocks))
-            return [place_of(self._team, self._channel, ts) for ts in ids]
+            below = slack_blocks.below(reply, helpers=self.helpers)
+            if not first and await self._stream.end(reply, below):
+                written = [self._stream.ts]
+            else:
+                pages = [(page, slack_blocks.markdown(page)) for page in first]
+                written = await self._write([*pages, (last, [*slack_blocks.markdown(last), *below])])
+            await self._end_status()
+            return [place_of(self._team, self._channel, ts) for ts in written]
 
     async def say(self, text: str) -> None:
         """Say *text* instead of an answer."""
         async with self._lock:
-            await self._put(text, slack_blocks.markdown(text))
+            await self._write([(text, slack_blocks.markdown(text))])
+            await self._end_status()
 
     async def stopped(self) -> None:
-        """Leave what was shown, marked as stopped; the session must not seem to be working."""
+        """Leave what was shown; nothing may seem to be working."""
         async with self._lock:
-            if self._streaming:
-                with suppress(ConnectorError):
-                    await self._end_stream(self._ts)
             with suppress(ConnectorError):
-                await self.api.hint(
-                    self._team,
-                    "agents.sessions.setStatus",
-                    channel_id=self._channel,
-                    thread_ts=self._thread,
-                    status="active",
-                )
-            self._streaming = False
-            if not self._streamed:
-                await self._put(STOPPED, slack_blocks.markdown(STOPPED))
-            await self._status("")
+                if self._stream.shown:
+                    await self._stream.close(self._stream.ts)
+                else:
+                    await self._write([(STOPPED, slack_blocks.markdown(STOPPED))])
+            await self._stream.end_session()
+            await self._end_status()
 
-    async def _start_stream(self) -> None:
-        if not self.api.allowance(self._team, "chat.startStream"):
-            self._no_stream = True
-            return
-        text = self._take_held()
-        if not text.strip():
-            self._held = text
-            return
-        recipient = {} if self._channel.startswith("D") else self._recipient()
-        try:
-            answer = await self._call("chat.startStream", thread_ts=self._thread, markdown_text=text, **recipient)
-        except ConnectorError as exc:
-            self._held = text + self._held
-            self._maybe_there = isinstance(exc, ConnectorBusy)
-            self._no_stream = True  # one post at the end does as well
-            return
-        self._ts, self._streaming, self._streamed = answer["ts"], True, text
-        self._appended = time.monotonic()
-        await self._note(self._ts)
+    async def _write(self, pages: list[Page]) -> list[str]:
+        """Make *pages* the messages of this answer. Returns: their ts."""
+        if self._stream.ts:
+            self._written.setdefault(0, self._stream.ts)
+        if self._lost or self._stream.lost:
+            self._written |= await self._left_behind()
+            self._lost = self._stream.lost = False
+        for number, page in enumerate(pages):
+            await self._put(number, page)
+        for number in [each for each in self._written if each >= len(pages)]:
+            await self._delete(self._written.pop(number))
+        return [self._written[number] for number in range(len(pages))]
 
-    async def _note(self, ts: str) -> None:
-        self._noted = True
-        await self.begun(ts)
-
-    def _recipient(self) -> dict[str, str]:
-        return {"recipient_user_id": self.pending.address["user"], "recipient_team_id": self._team}
-
-    async def _append(self) -> None:
-        if not self._streaming or time.monotonic() - self._appended < APPEND_SECONDS:
-            return
-        if not self.api.allowance(self._team, "chat.appendStream"):
-            return
-        text = self._take_held()
-        if not text:
-            return
-        try:
-            await self._call("chat.appendStream", ts=self._ts, markdown_text=text)
-        except ConnectorError:
-            self._no_stream = True
-            self._streaming = False  # expired or refused: the final text replaces what stands there
-            return
-        self._streamed += text
-        self._appended = time.monotonic()
-
-    def _take_held(self) -> str:
-        """What may be shown of the text that is held: what could be the begin of a mention waits for its rest."""
-        ready = self._held[: settled(self._held)]
-        self._held = self._held[len(ready) :]
-        return harmless(ready)
-
-    async def _stop_stream(self, reply: Reply) -> bool:
-        """Whether the stream could be ended with the whole answer in it."""
-        whole = harmless(reply.text)
-        rest = whole[len(self._streamed) :] if whole.startswith(self._streamed) else ""
-        below = slack_blocks.below(reply, helpers=self.helpers)
-        self._streaming = False
-        try:
-            await self._call(
-                "chat.stopStream",
-                ts=self._ts,
-                markdown_text=rest or None,
-                blocks=below,
-                metadata=self._metadata,
-                session_status="active",
-            )
-        except SlackRefused:
-            return False
-        return whole.startswith(self._streamed)
-
-    async def _put(self, text: str, blocks: list[dict[str, Any]]) -> str:
-        """Make *blocks* the message that was begun, else a new one. Returns: its ts."""
-        if not self._ts and self._maybe_there:
-            self._ts = await self._left_behind()
-        if self._ts:
-            ts, self._ts = self._ts, ""
+    async def _put(self, number: int, page: Page) -> None:
+        """Make *page* this message of the answer, if there is one, else a new one."""
+        text, blocks = slack_blocks.fallback(page[0]), page[1]
+        metadata = metadata_of(self.pending.message.id, number)
+        if ts := self._written.get(number, ""):
             try:
-                await self._end_stream(ts)
-                await self._call("chat.update", ts=ts, text=slack_blocks.fallback(text), blocks=blocks)
-                await self._status("")
-                return ts
+                if number == 0:
+                    await self._stream.close(ts)
+                await self._call("chat.update", ts=ts, text=text, blocks=blocks, metadata=metadata)
+                return
             except SlackRefused as exc:
-                if exc.code not in STREAM_OVER | {"cant_update_message", "edit_window_closed"}:
+                if exc.code not in FIXED:
                     raise
-            except ConnectorBusy:
-                self._ts = ts
-                raise
-        return await self._post(text, blocks)
-
-    async def _post(self, text: str, blocks: list[dict[str, Any]]) -> str:
         await self.api.turn_to_post(self._team, self._channel)
+        await unbroken(self._post(number, text=text, blocks=blocks, metadata=metadata))
+
+    async def _post(self, number: int, **content: Any) -> None:
+        self._lost = True  # until Slack has said where it is: look before the next try
         try:
             answer = await self._call(
-                "chat.postMessage",
-                thread_ts=self._thread,
-                text=slack_blocks.fallback(text),
-                blocks=blocks,
-                metadata=self._metadata,
-                unfurl_links=False,
-                unfurl_media=False,
+                "chat.postMessage", thread_ts=self._thread, unfurl_links=False, unfurl_media=False, **content
             )
-        except ConnectorBusy:
-            self._maybe_there = True  # the answer may be lost and the message there: look before the next try
+        except (SlackRefused, SlackTooOften):
+            self._lost = False
             raise
-        ts = str(answer["ts"])
-        if not self._noted:
-            await self._note(ts)
-        return ts
+        self._lost, self._status_on = False, False  # what is posted takes the status away
+        self._written[number] = str(answer["ts"])
+        if number == 0:
+            await self._note(self._written[0])
 
-    async def _end_stream(self, ts: str) -> None:
-        """A stream that a killed process left open cannot be updated."""
-        with suppress(SlackRefused):
-            await self._call("chat.stopStream", ts=ts, session_status="active", metadata=self._metadata)
+    async def _note(self, ts: str) -> None:
+        self._status_on = False
+        await self.begun(ts)
 
-    async def _left_behind(self) -> str:
-        """The message that was begun for this question by a process that could not note it; empty: none."""
-        found = await self._call(
-            "conversations.replies", ts=self._thread, oldest=self.pending.address["ts"], include_all_metadata=True
-        )
-        for message in found.get("messages", []):
-            ours = message.get("metadata") or {}
-            # What we finish carries the question's id; a stream that nobody ended carries nothing.
-            if message.get("bot_id") and ours.get("event_payload", self._metadata["event_payload"]) == {
-                "message": self.pending.message.id
-            }:
-                return str(message["ts"])
-        return ""
+    async def _delete(self, ts: str) -> None:
+        """A page more than the answer has now."""
+        try:
+            await self._call("chat.delete", ts=ts)
+        except SlackRefused as exc:
+            log.warning("a part of an earlier answer stays", reason=str(exc))
+
+    async def _left_behind(self) -> dict[int, str]:
+        """The messages that were written for this question and not noted, by page."""
+        found: dict[int, str] = {}
+        address, bot, others = self.pending.address, await self.bot_user(self._team), await self.begun_for_others()
+        where = {"channel": self._channel, "ts": self._thread, "oldest": address["ts"]}
+        try:
+            async for message in self.api.listed(
+                self._team, "conversations.replies", "messages", **where, limit=200, include_all_metadata="true"
+            ):
+                if message.get("user") != bot or message["ts"] in others:
+                    continue
+                ours = (message.get("metadata") or {}).get("event_payload")
+                if ours is None and 0 not in self._written:  # a stream that nobody ended carries nothing
+                    found.setdefault(0, message["ts"])
+                elif ours and ours.get("message") == self.pending.message.id:
+                    found[int(ours.get("page", 0))] = message["ts"]
+        except SlackRefused as exc:
+            log.warning("a thread cannot be looked through", reason=str(exc))
+        return found
+
+    async def _end_status(self) -> None:
+        """Take the status away where nothing that was posted did."""
+        if self._status_on or self._status_unsure:
+            self._status_on = self._status_unsure = False
+            await self._status("")
 
     async def _status(self, text: str) -> None:
-        await self.api.hint(
-            self._team,
-            "assistant.threads.setStatus",
-            channel_id=self._channel,
-            thread_ts=self._thread,
-            status=text,
-        )
-
-    @property
-    def _metadata(self) -> dict[str, Any]:
-        return metadata_of(self.pending.message.id)
+        where = {"channel_id": self._channel, "thread_ts": self._thread}
+        try:
+            await self.api.hint(self._team, "assistant.threads.setStatus", **where, status=text)
+        except SlackTooOften:
+            return  # a sign that comes late is none
+        except ConnectorBusy:
+            self._status_unsure = bool(text)
+        except ConnectorError as exc:
+            log.debug("Slack shows no status", reason=str(exc))
 
     async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         return await self.api.call(self._team, method, channel=self._channel, **arguments)
-
-
-@dataclass
-class PrivateScreen:
-    """An answer that only the asker sees, in place of "looking for an answer"."""
-
-    api: SlackApi
-    pending: Pending
-    helpers: bool
-
-    async def waiting(self) -> None:
-        """The acknowledgement of the command has said so."""
-
-    async def show(self, piece: str) -> None:
-        """A private answer comes in one piece: its address may be used five times."""
-
-    async def finish(self, reply: Reply) -> list[str]:
-        """Replace the acknowledgement by the answer; later parts follow it."""
-        *first, last = slack_blocks.pages(reply.text)
-        for number, page in enumerate(first[:3]):
-            await self._send(page, slack_blocks.markdown(page), replace=number == 0)
-        await self._send(last, slack_blocks.answer(last, reply, helpers=self.helpers), replace=not first)
-        return []
-
-    async def say(self, text: str) -> None:
-        await self._send(text, slack_blocks.markdown(text), replace=True)
-
-    async def stopped(self) -> None:
-        await self.say(STOPPED)
-
-    async def _send(self, text: str, blocks: Sequence[Mapping[str, Any]], *, replace: bool) -> None:
-        body = {
-            "response_type": "ephemeral",
-            "replace_original": replace,
-            "text": slack_blocks.fallback(text),
-            "blocks": blocks,
-        }
-        try:
-            async with self.api.session.post(self.pending.address["response_url"], json=body) as response:
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError) as exc:
-            raise ConnectorBusy(f"Slack did not take a private answer ({type(exc).__name__})") from exc
-        if status >= 500 or status == 429:
-            raise ConnectorBusy(f"Slack did not take a private answer ({status})")
-        if status >= 400:  # the address holds for 30 minutes: later the answer goes into the direct messages
-            user = self.pending.address["user"]
-            await self.api.call(
-                self.pending.address["team"], "chat.postMessage", channel=user, text=body["text"], blocks=list(blocks)
-            )

@@ -57,7 +57,7 @@ REPLY = Reply(
 @dataclass(slots=True)
 class InMemoryExchangeStore:
     exchanges: dict[str, Exchange] = field(default_factory=dict)  # by reply id, in the order they were begun
-    places: dict[str, str] = field(default_factory=dict)  # where it is read -> reply id
+    shown: dict[str, str] = field(default_factory=dict)  # where it is read -> reply id
 
     async def begin(self, message: Message, reply: Reply) -> None:
         if reply.id in self.exchanges:
@@ -77,16 +77,19 @@ class InMemoryExchangeStore:
         return self.exchanges.get(reply)
 
     async def show(self, reply: str, places: Sequence[str]) -> None:
-        self.places.update(dict.fromkeys(places, reply))
+        self.shown.update(dict.fromkeys(places, reply))
+
+    async def places(self, reply: str) -> Sequence[str]:
+        return tuple(place for place, shown in self.shown.items() if shown == reply)
 
     async def shown_at(self, place: str) -> str | None:
-        return self.places.get(place)
+        return self.shown.get(place)
 
     async def delete_older_than(self, moment: datetime) -> int:
         old = [reply for reply, exchange in self.exchanges.items() if exchange.message.at < moment]
         for reply in old:
             del self.exchanges[reply]
-        self.places = {place: reply for place, reply in self.places.items() if reply not in old}
+        self.shown = {place: reply for place, reply in self.shown.items() if reply not in old}
         return len(old)
 
 
@@ -273,6 +276,9 @@ class ScriptedPlatform:
     def screen(self, pending: Pending, begun: OnText) -> ScriptedScreen:
         self.pending.append(pending)
         return ScriptedScreen(pending, begun, self, self.seen.setdefault(pending.message.id, []))
+
+    async def refused(self, message: Message, address: Mapping[str, str], reason: str) -> None:
+        """Slack's way: there is no other."""
 
     async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
         if self.incomplete:

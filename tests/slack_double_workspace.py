@@ -279,6 +279,7 @@ class Workspace:
         """Notes markup that calls people, other than those who wrote in this thread."""
         known = {each.user for each in self.messages(channel, thread_ts or "")} | {asker, self.bot_user}
         known |= self.channels[channel].members if self.channels[channel].kind == "im" else set()
+        known |= {trigger.user for trigger in self.triggers.values()}  # who pressed something of the app's may be named
         found = pings((each if isinstance(each, str) else reads(each) for each in texts), known)
         self.problems += [f"{where} pings: {one}" for one in found if f"{where} pings: {one}" not in self.problems]
 

@@ -83,7 +83,7 @@ async def test_question_is_answered_and_done() -> None:
     assert await office.take(FIRST) == [True]
 
     assert (await office.answered(FIRST))[-1] == ANSWER
-    assert office.exchanges.places == {"place of first": "reply to first"}
+    assert office.exchanges.shown == {"place of first": "reply to first"}
     assert await office.inbox.unfinished() == ()
 
 

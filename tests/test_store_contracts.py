@@ -1,4 +1,4 @@
-"""What every store does, run over the fakes and over the SQL database."""
+"""What every store does, run over the fakes and over the SQL database; for jobs see test_store_jobs.py."""
 
 import asyncio
 import shutil
@@ -15,18 +15,16 @@ from fakes import (
     InMemoryExchangeStore,
     InMemoryFeedbackStore,
     InMemoryInbox,
-    InMemoryJobQueue,
 )
 
 from bot.errors import StoreError
-from bot.messages import Citation, Exchange, Feedback, Job, LabelledQuestion, Message, Passage, Pending, Reply
-from bot.ports import ExampleStore, ExchangeStore, FeedbackStore, Inbox, JobQueue
+from bot.messages import Citation, Exchange, Feedback, LabelledQuestion, Message, Passage, Pending, Reply
+from bot.ports import ExampleStore, ExchangeStore, FeedbackStore, Inbox
 from bot.store.database import open_database
 from bot.store.examples import SqlExampleStore
 from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
-from bot.store.jobs import KEPT, SqlJobQueue
 from bot.store.schema import upgrade
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -76,7 +74,6 @@ class Stores:
     feedback: FeedbackStore
     examples: ExampleStore
     inbox: Inbox
-    jobs: JobQueue
 
 
 def in_memory() -> Stores:
@@ -86,7 +83,6 @@ def in_memory() -> Stores:
         InMemoryFeedbackStore(exchanges),
         InMemoryExampleStore(),
         InMemoryInbox(),
-        InMemoryJobQueue(),
     )
 
 
@@ -105,7 +101,7 @@ async def stores(request: pytest.FixtureRequest, new_database: Path, tmp_path: P
         return
     file = shutil.copy(new_database, tmp_path)
     async with open_database(f"sqlite:///{file}") as db:
-        yield Stores(SqlExchangeStore(db), SqlFeedbackStore(db), SqlExampleStore(db), SqlInbox(db), SqlJobQueue(db))
+        yield Stores(SqlExchangeStore(db), SqlFeedbackStore(db), SqlExampleStore(db), SqlInbox(db))
 
 
 def test_the_full_samples_leave_no_field_at_its_default() -> None:
@@ -362,81 +358,3 @@ async def test_old_events_are_forgotten_once_they_are_answered(stores: Stores) -
     assert deleted == 1
     assert [await stores.inbox.takes_part(thread) for thread in "012"] == [False, True, True]
     assert [pending.message.id for pending in await stores.inbox.unfinished()] == ["1"]
-
-
-async def test_jobs_are_taken_oldest_first_and_once(stores: Stores) -> None:
-    ingest = await stores.jobs.submit("ingest", {"paths": ["docs"], "prune": True})
-    promote = await stores.jobs.submit("promote", {})
-
-    taken = [await stores.jobs.take() for _ in range(3)]
-
-    expected = Job(id=ingest, kind="ingest", payload={"paths": ["docs"], "prune": True})
-    assert taken == [expected, Job(id=promote, kind="promote", payload={}), None]
-
-
-async def test_the_waiting_command_sees_how_far_its_job_is(stores: Stores) -> None:
-    job = await stores.jobs.submit("ingest", {})
-    seen = [await stores.jobs.status(job)]
-    await stores.jobs.take()
-    await stores.jobs.report(job, done=2, total=5, doing="reading a.pdf")
-    seen.append(await stores.jobs.status(job))
-
-    await stores.jobs.finish(job, result={"added": 3})
-
-    assert seen == [("waiting", 0, 0, "", None, None), ("running", 2, 5, "reading a.pdf", None, None)]
-    assert await stores.jobs.status(job) == ("done", 2, 5, "reading a.pdf", {"added": 3}, None)
-
-
-async def test_a_job_that_failed_says_why(stores: Stores) -> None:
-    job = await stores.jobs.submit("ingest", {})
-
-    await stores.jobs.finish(job, error="docs does not exist")
-
-    status = await stores.jobs.status(job)
-    assert (status.state, status.error) == ("failed", "docs does not exist")
-
-
-async def test_the_jobs_of_a_dead_owner_wait_again_in_their_old_order(stores: Stores) -> None:
-    jobs = [await stores.jobs.submit("ingest", {}) for _ in range(3)]
-    for _ in range(2):
-        await stores.jobs.take()
-    await stores.jobs.finish(jobs[0])
-
-    again = await stores.jobs.requeue_running()
-
-    assert again == 1
-    assert [job.id for job in [await stores.jobs.take(), await stores.jobs.take()] if job] == jobs[1:]
-
-
-async def test_finished_jobs_that_nobody_fetched_are_forgotten_at_the_owners_start_but_for_the_newest(
-    stores: Stores,
-) -> None:
-    waiting, oldest, kept, *rest = [await stores.jobs.submit("ingest", {}) for _ in range(KEPT + 2)]
-    for job in (oldest, kept, *rest):
-        await stores.jobs.finish(job, error="no" if job == oldest else None)
-
-    again = await stores.jobs.requeue_running()
-
-    assert again == 0 and (await stores.jobs.status(kept)).state == "done"
-    assert (await stores.jobs.status(waiting)).state == "waiting"
-    with pytest.raises(StoreError, match=f"job {oldest} does not exist"):
-        await stores.jobs.status(oldest)
-
-
-async def test_an_unknown_job_is_refused_by_name(stores: Stores) -> None:
-    with pytest.raises(StoreError, match="job 7 does not exist"):
-        await stores.jobs.status(7)
-    with pytest.raises(StoreError, match="job 7 does not exist"):
-        await stores.jobs.report(7, done=1, total=1, doing="")
-    with pytest.raises(StoreError, match="job 7 does not exist"):
-        await stores.jobs.finish(7)
-
-
-async def test_job_that_was_forgotten_is_gone(stores: Stores) -> None:
-    job = await stores.jobs.submit("ingest", {"domain": "billing"})
-
-    await stores.jobs.forget(job)
-
-    assert await stores.jobs.take() is None
-    with pytest.raises(StoreError, match=f"job {job}"):
-        await stores.jobs.status(job)

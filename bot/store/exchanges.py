@@ -65,6 +65,12 @@ class SqlExchangeStore:
             await session.execute(delete(ShownRow).where(ShownRow.place.in_(places)))  # an answer that was replaced
             session.add_all(ShownRow(place=place, reply=reply) for place in places)
 
+    async def places(self, reply: str) -> Sequence[str]:
+        """Returns: where a reply is read, in the order in which it was kept."""
+        rows = select(ShownRow.place).where(ShownRow.reply == reply).order_by(ShownRow.id)
+        async with self.database.reading() as session:
+            return tuple(await session.scalars(rows))
+
     async def shown_at(self, place: str) -> str | None:
         """Returns: the id of the reply that is read at *place*."""
         async with self.database.reading() as session:

@@ -111,6 +111,18 @@ class ShownRow(Base):
     reply: Mapped[str] = mapped_column(ForeignKey("exchanges.reply", ondelete="CASCADE"), index=True)
 
 
+class ChannelRow(Base):
+    """What moderators have set for a channel."""
+
+    __tablename__ = "channels"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace: Mapped[str]
+    channel: Mapped[str] = mapped_column(unique=True)
+    domain: Mapped[str | None]
+    automatic: Mapped[bool]
+
+
 class VoteRow(Base):
     """A user's vote on a reply; it goes when its exchange goes."""
 

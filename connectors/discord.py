@@ -1,0 +1,270 @@
+"""
+Discord: mentions, replies, direct messages, `/ask`, threads and forum posts, votes and moderators' commands.
+
+Each question is stored before Discord is told that it arrived; the desk answers in tasks of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import discord
+import structlog
+import yarl
+
+from bot.errors import ConnectorError
+from bot.files import whole
+from bot.messages import Message, Pending
+from bot.ports import (
+    ChannelStore,
+    ExchangeStore,
+    FeedbackHandler,
+    FeedbackStore,
+    FileReader,
+    Inbox,
+    MessageHandler,
+    OnText,
+    People,
+)
+from bot.settings import Secrets, Settings
+from connectors import discord_events
+from connectors.access import help_channel
+from connectors.desk import Desk, Screen
+from connectors.discord_commands import fingerprint, tree_for
+from connectors.discord_events import INTERACTION, PLATFORM
+from connectors.discord_feedback import DiscordFeedback
+from connectors.discord_rooms import DiscordRooms
+from connectors.discord_screen import NONE, DiscordScreen, InteractionSheet, ReplySheet
+from connectors.discord_views import DYNAMIC
+from connectors.quota import Quota
+from connectors.votes import Votes
+
+log = structlog.get_logger()
+
+TYPING_SECONDS = 8.0  # Discord shows "is typing" for ten
+NO_PERMISSION = (
+    "I may not write where you asked me. Please ask a moderator to give me the permission to send messages there."
+)
+
+
+def intents() -> discord.Intents:
+    """What we have to hear of, and nothing else."""
+    wanted = discord.Intents.none()
+    wanted.guilds = True
+    wanted.guild_messages = wanted.dm_messages = True
+    wanted.guild_reactions = wanted.dm_reactions = True
+    wanted.message_content = True  # privileged: for threads in which the bot takes part, and automatic answers
+    return wanted
+
+
+@dataclass
+class DiscordConnector:
+    """One Discord bot, on as many servers as invite it."""
+
+    settings: Settings
+    secrets: Secrets
+    inbox: Inbox
+    exchanges: ExchangeStore
+    votes: FeedbackStore
+    people: People
+    channels: ChannelStore
+    read_file: FileReader
+
+    async def run(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> None:
+        """
+        Answer until cancelled.
+
+        Raises: ConnectorError at the start, naming the token or intent that is wrong.
+        """
+        point_elsewhere(self.settings)
+        async with self.client(on_message, on_feedback) as client:
+            try:
+                await client.start(self.secrets.discord_bot_token.get_secret_value())  # type: ignore[union-attr]
+            except discord.LoginFailure as exc:
+                raise ConnectorError(
+                    "Discord does not accept DISCORD_BOT_TOKEN; copy it anew from the page Bot of your application at "
+                    "https://discord.com/developers/applications"
+                ) from exc
+            except discord.PrivilegedIntentsRequired as exc:
+                raise ConnectorError(
+                    "Discord does not give the bot the Message Content Intent; switch it on at the page Bot of your "
+                    "application at https://discord.com/developers/applications"
+                ) from exc
+            except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as exc:
+                raise ConnectorError(
+                    f"Discord cannot be reached ({exc}); check the network, the proxy and [discord] in pointsman.toml"
+                ) from exc
+
+    @asynccontextmanager
+    async def client(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> AsyncIterator["DiscordClient"]:
+        """The client, not yet connected; closed when the block ends."""
+        async with aiohttp.ClientSession(trust_env=True) as session:
+            sharded = self.settings.discord.sharded
+            client = (ShardedClient if sharded else DiscordClient)(self, session, on_message, on_feedback)
+            try:
+                yield client
+            finally:
+                await client.desk.close()
+                await client.close()
+
+
+def point_elsewhere(settings: Settings) -> None:
+    """discord.py knows where Discord is by two variables of its classes, and by nothing else."""
+    discord.http.Route.BASE = settings.discord.api_base_url
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord.gateway_url)
+
+
+class DiscordClient(discord.Client):
+    """Hears what happens on Discord."""
+
+    def __init__(
+        self,
+        connector: DiscordConnector,
+        session: aiohttp.ClientSession,
+        on_message: MessageHandler,
+        on_feedback: FeedbackHandler,
+    ) -> None:
+        super().__init__(intents=intents(), allowed_mentions=NONE, max_messages=None)
+        settings = connector.settings
+        self.settings, self.people, self.channels = settings, connector.people, connector.channels
+        self._inbox, self._exchanges = connector.inbox, connector.exchanges
+        self._synced = settings.storage.directory / "discord-commands"
+        self.rooms = DiscordRooms(
+            client=self,
+            access=settings.access,
+            exchanges=connector.exchanges,
+            read_file=connector.read_file,
+            session=session,
+            hosts=[urlsplit(settings.discord.api_base_url).netloc],
+        )
+        limits = settings.limits
+        self.desk = Desk(
+            platform=self,
+            inbox=connector.inbox,
+            exchanges=connector.exchanges,
+            on_message=on_message,
+            quota=Quota(limits.questions_per_user_per_hour, limits.questions_per_workspace_per_hour),
+            sign_seconds=TYPING_SECONDS,
+        )
+        self.feedback = DiscordFeedback(
+            client=self,
+            rooms=self.rooms,
+            exchanges=connector.exchanges,
+            votes=Votes(PLATFORM, connector.exchanges, connector.votes, on_feedback),
+            domains=settings.domains,
+        )
+        self.tree = tree_for(self)
+        self._resumed = False
+
+    @property
+    def name(self) -> str:
+        return PLATFORM
+
+    def screen(self, pending: Pending, begun: OnText) -> Screen:
+        """Where this answer is read."""
+        sheet = InteractionSheet if pending.address["how"] == INTERACTION else ReplySheet
+        helpers = any(help_channel(self.settings.domains, d.name, PLATFORM) for d in self.settings.domains)
+        return DiscordScreen(sheet(self, pending, begun), int(pending.address["channel"]), helpers)
+
+    async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
+        """The message with labels and files."""
+        return await self.rooms.complete(message, address)
+
+    async def bound(self, channel: object) -> str | None:
+        """The domain that a channel, or the one that a thread is in, is bound to: by moderators, else by settings."""
+        near = [getattr(channel, "id", None), getattr(channel, "parent_id", None)]
+        for each in near:
+            if each and (setting := await self.channels.find(each)) and setting.domain:
+                return setting.domain
+        return discord_events.bound_domain(near, self.settings.domains)
+
+    async def setup_hook(self) -> None:
+        """Once, before connecting: the buttons of old answers work again, changed commands are made known."""
+        self.add_dynamic_items(*DYNAMIC)
+        await self._make_commands_known()
+
+    async def _make_commands_known(self) -> None:
+        current = f"{self.application_id} {fingerprint(self.tree)}"
+        if self._synced.is_file() and await asyncio.to_thread(_read, self._synced) == current:
+            return
+        await self.tree.sync()
+        await asyncio.to_thread(_write, self._synced, current)
+
+    async def on_ready(self) -> None:
+        """After each new session; what an earlier process left is answered at the first."""
+        if not self._resumed:
+            self._resumed = True
+            await self.desk.resume()
+
+    async def on_message(self, message: discord.Message) -> None:
+        """A question, perhaps."""
+        me = self.user.id if self.user else 0
+        if not discord_events.said_by_a_person(message, me):
+            return
+        thread = await self._conversation(message)
+        if not (discord_events.is_addressed(message, me) or await self._may_continue(message, thread, me)):
+            return
+        question, address = discord_events.said(message, me, thread=thread, bound=await self.bound(message.channel))
+        await self.desk.take(question, address)
+
+    async def _conversation(self, message: discord.Message) -> str:
+        """The thread, the direct messages, or the chain of replies that a message belongs to."""
+        if message.guild is None or isinstance(message.channel, discord.Thread):
+            return f"discord:{message.channel.id}"
+        if message.reference and message.reference.message_id:
+            place = discord_events.place_of(message.channel.id, message.reference.message_id)
+            reply = await self._exchanges.shown_at(place)
+            before = await self._exchanges.find(reply) if reply else None
+            if before is not None:
+                return before.message.thread
+        return f"discord:{message.channel.id}:{message.id}"
+
+    async def _may_continue(self, message: discord.Message, thread: str, me: int) -> bool:
+        """In threads: where the bot takes part, or where moderators want every question answered."""
+        channel = message.channel
+        if not isinstance(channel, discord.Thread) or discord_events.addresses_somebody_else(message, me):
+            return False
+        if await self._inbox.takes_part(thread):
+            return True
+        setting = await self.channels.find(channel.parent_id)
+        return setting is not None and setting.automatic
+
+    async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
+        """Nobody wants the answer to a deleted question."""
+        self.desk.drop(f"discord:{event.message_id}")
+
+    async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
+        """The same for many."""
+        for message in event.message_ids:
+            self.desk.drop(f"discord:{message}")
+
+    async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
+        """A vote, perhaps."""
+        await self.feedback.reacted(event, added=True)
+
+    async def on_raw_reaction_remove(self, event: discord.RawReactionActionEvent) -> None:
+        """A vote taken back, perhaps."""
+        await self.feedback.reacted(event, added=False)
+
+    async def refused(self, message: Message, address: Mapping[str, str], reason: str) -> None:
+        """Where an answer may not be written: say so in direct messages, if the asker takes any."""
+        with suppress(discord.HTTPException):
+            user = await self.fetch_user(int(address["user"]))
+            await user.send(NO_PERMISSION, allowed_mentions=NONE)
+
+
+class ShardedClient(DiscordClient, discord.AutoShardedClient):
+    """For bots on more than 2,500 servers, where Discord asks for several connections."""
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _write(path: Path, text: str) -> None:
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -1,0 +1,148 @@
+"""Discord's messages as questions: which ones are for us, what they ask, and where the answer goes."""
+
+import json
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import discord
+
+from bot.messages import Message
+from bot.settings import DomainSettings
+
+PLATFORM = "discord"
+REPLY, INTERACTION = "reply", "interaction"  # how an answer is given
+
+_USER = re.compile(r"<@!?(\d+)>")
+_ROLE = re.compile(r"<@&(\d+)>")
+_CHANNEL = re.compile(r"<#(\d+)>")
+_EMOJI = re.compile(r"<a?(:\w+:)\d+>")
+_SAID = (discord.MessageType.default, discord.MessageType.reply)
+
+
+def user_id(user: int) -> str:
+    """How the store and `[[access]] members` name a person."""
+    return f"discord:user:{user}"
+
+
+def workspace_id(guild: int | None) -> str:
+    """Servers are kept apart; direct messages belong to none."""
+    return f"discord:{guild or 'direct'}"
+
+
+def place_of(channel: int, message: int | str) -> str:
+    """How the store knows a message."""
+    return f"discord:{channel}:{message}"
+
+
+def said_by_a_person(message: discord.Message, bot: int) -> bool:
+    """Whether *message* is something that somebody else than a program said."""
+    return message.type in _SAID and not message.author.bot and message.webhook_id is None and message.author.id != bot
+
+
+def is_addressed(message: discord.Message, bot: int) -> bool:
+    """Whether the bot is meant for sure: by a mention, a reply to it, or because nobody else is there."""
+    return (
+        message.guild is None
+        or f"<@{bot}>" in message.content
+        or f"<@!{bot}>" in message.content
+        or answers_to(message) == bot
+    )
+
+
+def answers_to(message: discord.Message) -> int | None:
+    """Whose message this one replies to, where that is known."""
+    before = message.reference.resolved if message.reference else None
+    return before.author.id if isinstance(before, discord.Message) else None
+
+
+def addresses_somebody_else(message: discord.Message, bot: int) -> bool:
+    """Whether *message* is a reply to another person, or opens by mentioning one."""
+    opened = _USER.match(message.content.lstrip())
+    return answers_to(message) not in (None, bot) or (opened is not None and int(opened[1]) != bot)
+
+
+def plain(message: discord.Message, bot: int) -> str:
+    """What somebody wrote, as they read it: without the mention of the bot, other mentions by their names."""
+    users = {user.id: user.display_name for user in message.mentions}
+    roles = {role.id: role.name for role in message.role_mentions}
+    guild = message.guild
+
+    def channel(match: "re.Match[str]") -> str:
+        found = guild.get_channel_or_thread(int(match[1])) if guild else None
+        return f"#{found.name if found else 'a-channel'}"
+
+    text = _USER.sub(lambda m: "" if int(m[1]) == bot else f"@{users.get(int(m[1]), 'somebody')}", message.content)
+    text = _ROLE.sub(lambda m: f"@{roles.get(int(m[1]), 'a-role')}", text)
+    return _EMOJI.sub(r"\1", _CHANNEL.sub(channel, text)).strip()
+
+
+def said(message: discord.Message, bot: int, *, thread: str, bound: str | None) -> tuple[Message, dict[str, str]]:
+    """The question in a message, and where its answer goes."""
+    question = Message(
+        id=f"discord:{message.id}",
+        text=plain(message, bot),
+        user=user_id(message.author.id),
+        platform=PLATFORM,
+        workspace=workspace_id(message.guild.id if message.guild else None),
+        thread=thread,
+        bound=bound,
+        private=True,  # until the channel is known to be public
+    )
+    files = [{"name": a.filename, "url": a.url, "size": a.size} for a in message.attachments]
+    return question, {
+        "how": REPLY,
+        "channel": str(message.channel.id),
+        "message": str(message.id),
+        "user": str(message.author.id),
+        "guild": str(message.guild.id) if message.guild else "",
+        "files": json.dumps(files),
+    }
+
+
+def interacted(
+    interaction: discord.Interaction,
+    text: str,
+    *,
+    route: str | None,
+    private: bool,
+    bound: str | None,
+    files: Sequence[discord.Attachment] = (),
+) -> tuple[Message, dict[str, str]]:
+    """The question in a command or form, and where its answer goes."""
+    channel = interaction.channel_id or 0
+    thread = str(channel) if isinstance(interaction.channel, discord.Thread) and not private else ""
+    question = Message(
+        id=f"discord:interaction:{interaction.id}",
+        text=text,
+        user=user_id(interaction.user.id),
+        platform=PLATFORM,
+        workspace=workspace_id(interaction.guild_id),
+        thread=f"discord:{thread}" if thread else "",
+        route=route,
+        bound=bound,
+        private=True,
+    )
+    return question, {
+        "how": INTERACTION,
+        "channel": str(channel),
+        "user": str(interaction.user.id),
+        "guild": str(interaction.guild_id or ""),
+        "application": str(interaction.application_id),
+        "token": interaction.token,  # good for fifteen minutes; forgotten with the question's content
+        "private": "yes" if private else "",
+        "files": json.dumps([{"name": a.filename, "url": a.url, "size": a.size} for a in files]),
+    }
+
+
+def bound_domain(channels: Sequence[int | None], domains: Sequence[DomainSettings]) -> str | None:
+    """The domain that the settings bind one of *channels* to, such as a thread and its parent."""
+    names = {f"discord:{channel}" for channel in channels if channel}
+    return next((domain.name for domain in domains if names & set(domain.channels)), None)
+
+
+def file_url_is_discords(url: str, hosts: Sequence[str]) -> bool:
+    """Whether a file is fetched from where Discord keeps them."""
+    parts = urlsplit(url)
+    ours = parts.scheme == "https" and parts.netloc.endswith((".discordapp.com", ".discordapp.net"))
+    return ours or parts.netloc in hosts

@@ -1,0 +1,100 @@
+"""What every queue of jobs does, run over the fake and over the SQL database."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fakes import InMemoryJobQueue
+
+from bot.errors import StoreError
+from bot.messages import Job
+from bot.ports import JobQueue
+from bot.store.database import open_database
+from bot.store.jobs import KEPT, SqlJobQueue
+
+
+@pytest.fixture(params=["memory", "sql"])
+async def jobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[JobQueue]:
+    if request.param == "memory":
+        yield InMemoryJobQueue()
+        return
+    async with open_database(f"sqlite:///{tmp_path / 'pointsman.db'}") as database:
+        yield SqlJobQueue(database)
+
+
+async def test_jobs_are_taken_oldest_first_and_once(jobs: JobQueue) -> None:
+    ingest = await jobs.submit("ingest", {"paths": ["docs"], "prune": True})
+    promote = await jobs.submit("promote", {})
+
+    taken = [await jobs.take() for _ in range(3)]
+
+    expected = Job(id=ingest, kind="ingest", payload={"paths": ["docs"], "prune": True})
+    assert taken == [expected, Job(id=promote, kind="promote", payload={}), None]
+
+
+async def test_the_waiting_command_sees_how_far_its_job_is(jobs: JobQueue) -> None:
+    job = await jobs.submit("ingest", {})
+    seen = [await jobs.status(job)]
+    await jobs.take()
+    await jobs.report(job, done=2, total=5, doing="reading a.pdf")
+    seen.append(await jobs.status(job))
+
+    await jobs.finish(job, result={"added": 3})
+
+    assert seen == [("waiting", 0, 0, "", None, None), ("running", 2, 5, "reading a.pdf", None, None)]
+    assert await jobs.status(job) == ("done", 2, 5, "reading a.pdf", {"added": 3}, None)
+
+
+async def test_a_job_that_failed_says_why(jobs: JobQueue) -> None:
+    job = await jobs.submit("ingest", {})
+
+    await jobs.finish(job, error="docs does not exist")
+
+    status = await jobs.status(job)
+    assert (status.state, status.error) == ("failed", "docs does not exist")
+
+
+async def test_the_jobs_of_a_dead_owner_wait_again_in_their_old_order(jobs: JobQueue) -> None:
+    submitted = [await jobs.submit("ingest", {}) for _ in range(3)]
+    for _ in range(2):
+        await jobs.take()
+    await jobs.finish(submitted[0])
+
+    again = await jobs.requeue_running()
+
+    assert again == 1
+    assert [job.id for job in [await jobs.take(), await jobs.take()] if job] == submitted[1:]
+
+
+async def test_finished_jobs_that_nobody_fetched_are_forgotten_at_the_owners_start_but_for_the_newest(
+    jobs: JobQueue,
+) -> None:
+    waiting, oldest, kept, *rest = [await jobs.submit("ingest", {}) for _ in range(KEPT + 2)]
+    for job in (oldest, kept, *rest):
+        await jobs.finish(job, error="no" if job == oldest else None)
+
+    again = await jobs.requeue_running()
+
+    assert again == 0 and (await jobs.status(kept)).state == "done"
+    assert (await jobs.status(waiting)).state == "waiting"
+    with pytest.raises(StoreError, match=f"job {oldest} does not exist"):
+        await jobs.status(oldest)
+
+
+async def test_an_unknown_job_is_refused_by_name(jobs: JobQueue) -> None:
+    with pytest.raises(StoreError, match="job 7 does not exist"):
+        await jobs.status(7)
+    with pytest.raises(StoreError, match="job 7 does not exist"):
+        await jobs.report(7, done=1, total=1, doing="")
+    with pytest.raises(StoreError, match="job 7 does not exist"):
+        await jobs.finish(7)
+
+
+async def test_job_that_was_forgotten_is_gone(jobs: JobQueue) -> None:
+    job = await jobs.submit("ingest", {"domain": "billing"})
+
+    await jobs.forget(job)
+
+    assert await jobs.take() is None
+    with pytest.raises(StoreError, match=f"job {job}"):
+        await jobs.status(job)
