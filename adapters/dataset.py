@@ -39,13 +39,14 @@ def read_dataset(path: Path, prompts: PromptLibrary) -> Dataset:
     Raises: InputError naming the file, the line and what is wrong with it.
     """
     data = read_data(path)
-    examples = tuple(_example(row, where, prompts) for where, row in rows_in(data, path))
+    examples = tuple(example(row, where, prompts) for where, row in rows_in(data, path))
     if not examples:
         raise InputError(f"{path}: holds no rows; {_SHAPES}")
     return Dataset(examples=examples, hash=hashlib.sha256(data).hexdigest()[:16], path=path)
 
 
-def _example(row: Row, where: str, prompts: PromptLibrary) -> TrainingExample:
+def example(row: Row, where: str, prompts: PromptLibrary) -> TrainingExample:
+    """What the *row* at a place teaches. Raises: InputError naming the place and what is wrong with the row."""
     if "messages" in row:
         return _from_messages(row["messages"], where)
     question = required_text(row, "question", where=where, shape=_SHAPES)

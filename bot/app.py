@@ -10,22 +10,28 @@ from pathlib import Path
 import structlog
 
 from adapters.base_model import BaseModel
+from adapters.building import DatasetBuilder, rows_to_train
 from adapters.dataset import read_dataset
 from adapters.generator import TransformersGenerator
+from adapters.material import Library
 from adapters.registry import NONE, AdapterRegistry, AdapterVersion, Always
 from adapters.training import Recipe, train
 from bot import wording
 from bot.assistant import Assistant
-from bot.errors import PointsmanError
+from bot.curation import Curator
+from bot.errors import InputError, PointsmanError
 from bot.learning import RouteTeacher, kept_classifiers
 from bot.messages import EVERYONE, Feedback, Message, Reply, now
 from bot.owner import make_directory
 from bot.ports import Connector, OnText, Progress, discard, silent
+from bot.privacy import Redactor
 from bot.prompts import PromptLibrary
 from bot.routing import LearnedRouter
 from bot.settings import Secrets, Settings
 from bot.store.channels import SqlChannels
+from bot.store.curation import SqlCurationStore
 from bot.store.database import Database, open_database
+from bot.store.datasets import SqlDatasetStore
 from bot.store.examples import SqlExampleStore
 from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
@@ -49,6 +55,8 @@ class Stores:
 
     exchanges: SqlExchangeStore
     feedback: SqlFeedbackStore
+    reviews: SqlCurationStore
+    datasets: SqlDatasetStore
     examples: SqlExampleStore
     inbox: SqlInbox
     jobs: SqlJobQueue
@@ -62,6 +70,8 @@ class Stores:
         return cls(
             exchanges=SqlExchangeStore(database),
             feedback=SqlFeedbackStore(database),
+            reviews=SqlCurationStore(database),
+            datasets=SqlDatasetStore(database),
             examples=SqlExampleStore(database),
             inbox=SqlInbox(database),
             jobs=SqlJobQueue(database),
@@ -118,6 +128,11 @@ class Installation:
         if adapter != NONE:
             self.registry.get(adapter)
         return replace(self.assistant, adapters=Always(adapter))
+
+    def library(self, domain: str) -> Library:
+        """What the index of *domain* holds, for building datasets."""
+        readers = frozenset(self.settings.domain(domain).access)
+        return Library(domain=domain, documents=self.retriever.documents(domain), readers=readers)
 
     async def read_file(self, name: str, data: bytes) -> Sequence[str]:
         """The passages of a file that was shared with a question. Raises: InputError with the reason."""
@@ -219,6 +234,45 @@ def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
             )
         )
     return found
+
+
+def curator(stores: Stores) -> Curator:
+    """The reviewer's desk; needs no index."""
+    return Curator(
+        exchanges=stores.exchanges,
+        votes=stores.feedback,
+        reviews=stores.reviews,
+        encoder=MiniLmEncoder(),
+        redactor=Redactor(),
+    )
+
+
+def dataset_builder(settings: Settings, stores: Stores) -> DatasetBuilder:
+    """Makes dataset versions; to build one from replies, the owner of the index has to say what it holds."""
+    return DatasetBuilder(
+        exchanges=stores.exchanges,
+        votes=stores.feedback,
+        reviews=stores.reviews,
+        datasets=stores.datasets,
+        prompts=PromptLibrary(settings.prompts.directory),
+        redactor=Redactor(),
+        directory=settings.storage.directory,
+    )
+
+
+async def training_rows(settings: Settings, domain: str, named: str) -> Path:
+    """
+    The file that `--dataset` names: a path, or a version of the *domain*'s datasets.
+
+    Raises: InputError if there is no such version, or training cannot read it.
+    """
+    if not named.isdecimal() or Path(named).is_file():
+        return Path(named)
+    async with open_stores(settings) as stores:
+        version = await stores.datasets.find(domain, named)
+    if version is None:
+        raise InputError(f"{domain} has no dataset {named}; `pointsman dataset list` shows those there are")
+    return rows_to_train(version, settings.storage.directory)
 
 
 def train_adapter(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot import cli_keep, serving, wording
+from bot import cli_keep, cli_learn, serving, wording
 from bot.app import open_installation, open_stores
 from bot.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.errors import InputError, PointsmanError, SettingsError
@@ -45,6 +45,7 @@ def pointsman(
 examples = typer.Typer(help="Example questions that teach the router.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(examples, name="examples")
 cli_keep.add_to(app)
+cli_learn.add_to(app)
 
 DomainName = Annotated[str, typer.Option("--domain", help="A domain's name in pointsman.toml.")]
 OptionalDomain = Annotated[str | None, typer.Option("--domain", help="Ask this domain, whatever the router says.")]

@@ -1,13 +1,14 @@
 """The commands that look after what is kept: votes, adapters, prompts, the database, the installation itself."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from adapters.training import Recipe
-from bot.app import open_registry, open_stores, train_adapter
+from bot.app import open_registry, open_stores, train_adapter, training_rows
 from bot.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.doctor import examine
 from bot.errors import InputError
@@ -63,6 +64,9 @@ def list_feedback(settings: Settings, as_json: AsJson = False) -> None:
 def export_feedback(
     settings: Settings,
     output: Annotated[Path | None, typer.Option("--output", help="A JSONL file; default: stdout.")] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Also those from direct messages and private channels.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write votes with question and answer, personal data and secrets redacted; the user's name is left out.
@@ -70,7 +74,11 @@ def export_feedback(
     Example: pointsman feedback export --output votes.jsonl
     """
     redactor = Redactor()
-    rows = [_export_row(vote, exchange, redactor) for vote, exchange in wait_for(_votes(settings)) if exchange]
+    known = [(vote, exchange) for vote, exchange in wait_for(_votes(settings)) if exchange]
+    chosen = [(vote, exchange) for vote, exchange in known if private or not exchange.message.private]
+    rows = [_export_row(vote, exchange, redactor) for vote, exchange in chosen]
+    if len(chosen) < len(known):
+        print(f"left out: {len(known) - len(chosen)} from private places; --private takes them", file=sys.stderr)
     if output is not None:
         write_rows(output, rows)
     if as_json:
@@ -109,7 +117,7 @@ def _export_row(vote: Feedback, exchange: Exchange, redactor: Redactor) -> Row:
 def train(
     settings: Settings,
     domain: Annotated[str, typer.Option("--domain", help="The domain whose adapter gets a new version.")],
-    dataset: Annotated[Path, typer.Option("--dataset", help="JSONL training rows, see the handbook.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="JSONL training rows, or a version in `dataset list`.")],
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="End after so many steps.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -117,8 +125,10 @@ def train(
 
     Example: pointsman train --domain billing --dataset rows.jsonl
     """
+    name = settings.domain(domain).name
+    rows = wait_for(training_rows(settings, name, dataset))
     with progress_bar() as progress:
-        version = train_adapter(settings, settings.domain(domain).name, dataset, Recipe(max_steps=max_steps), progress)
+        version = train_adapter(settings, name, rows, Recipe(max_steps=max_steps), progress)
     if as_json:
         print_json(_adapter_row(version))
     else:

@@ -230,6 +230,25 @@ def says_too_little(cut: str, passages: Sequence[Passage]) -> bool:
     return len(words) <= FRAGMENT and not _CLOSED.search(cut) and best_passage(f"{cut}.", passages)[1] >= SUPPORTED
 
 
+def without_markers(text: str) -> str:
+    """*text* without the [1] that we wrote into it."""
+    return _MARKER.sub("", text).strip()
+
+
+def supporting(answer: str, passages: Sequence[Passage]) -> frozenset[int] | None:
+    """The numbers, from 1, of the passages that *answer* rests on; None where a sentence of it has no support."""
+    numbers, rest = set(), answer
+    while rest:
+        end = _sentence_end(rest)
+        sentence, rest = (rest[: end.end()], rest[end.end() :]) if end else (rest, "")
+        if _WORD.search(sentence):
+            number, score = best_passage(sentence.rstrip(), passages)
+            if score < SUPPORTED:
+                return None
+            numbers.add(number)
+    return frozenset(numbers) or None
+
+
 def is_refusal(text: str) -> bool:
     """Whether the model says that the passages do not hold the answer."""
     return bool(_REFUSAL.search(text))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ GENERAL = "general"
 EVERYONE = "everyone"
 
 Decision = Literal["answer", "ask_back"]
+ReviewState = Literal["new", "approved", "corrected", "rejected", "needs_person"]
+Fault = Literal["route", "retrieval", "wording"]
+DatasetKind = Literal["sft", "dpo", "kto"]
 
 
 def now() -> datetime:
@@ -197,6 +200,55 @@ class Feedback:
     correction: str | None = None
     wrong_route: str | None = None  # "general", a domain, or "unknown"
     at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What a reviewer decided about a reply; the newest decision counts."""
+
+    reply: str
+    state: ReviewState
+    by: str
+    answer: str | None = None  # the right answer, where the bot's was corrected
+    route: str | None = None  # the right route, "general" or a domain; None: not known
+    fault: Fault | None = None  # what went wrong
+    undo: bool = False  # the decision that stood before the latest one, once more
+    at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetVersion:
+    """One version of a domain's training data; it never changes."""
+
+    domain: str
+    version: str  # "1", "2", ... within its domain; empty while it is not kept yet
+    kind: DatasetKind
+    rows: int  # held-out ones included
+    hash: str  # of the rows
+    approved_by: tuple[str, ...]  # the reviewers
+    documents: tuple[str, ...]  # whose text is in the passages
+    report: Mapping[str, Any]  # as JSON holds it, see adapters/data_report.py
+    created: datetime = field(default_factory=now)
+
+    @property
+    def label(self) -> str:
+        """`domain@version`."""
+        return f"{self.domain}@{self.version}"
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie, below the storage directory."""
+        return f"datasets/{self.domain}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSource:
+    """Something that a dataset was made from: a reply, a person behind it, a document in its passages."""
+
+    reply: str
+    user: str
+    workspace: str = ""
+    document: str = ""  # empty: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from bot.messages import (
     ChannelSetting,
     Completion,
+    DatasetSource,
+    DatasetVersion,
     Exchange,
     Feedback,
     Job,
@@ -21,6 +23,7 @@ from bot.messages import (
     Query,
     Reply,
     Retrieval,
+    Review,
     RouteChoice,
     Stored,
     Turn,
@@ -198,6 +201,73 @@ class FeedbackStore(Protocol):
 
     async def all(self) -> Sequence[Feedback]:
         """Returns: one row per user and reply, oldest first, votes taken back left out."""
+        ...
+
+
+class CurationStore(Protocol):
+    """Keeps what reviewers decided, every decision: the newest on a reply counts, and each can be taken back."""
+
+    async def add(self, reviews: Sequence[Review]) -> None:
+        """Raises: StoreError if a reply is not known; then none is kept."""
+        ...
+
+    async def undo(self, replies: Sequence[str], *, by: str) -> Sequence[Review]:
+        """
+        Take back the latest decision on each reply, by adding the one before it once more.
+
+        Returns: what counts now. Raises: StoreError if nothing is decided about one of them; then none is changed.
+        """
+        ...
+
+    async def history(self, reply: str) -> Sequence[Review]:
+        """Returns: every decision on a reply, oldest first."""
+        ...
+
+    async def all(self) -> Sequence[Review]:
+        """
+        Returns: the decision that counts on each reply, oldest first, undecided ones left out.
+
+        They outlive their exchange, but not the answers in them.
+        """
+        ...
+
+    async def undecided(self, *, unvoted: int) -> Sequence[Exchange]:
+        """Returns: complete exchanges that wait for a decision, oldest first; the newest *unvoted* without a vote."""
+        ...
+
+
+WriteVersion = Callable[[str], None]
+"""Called with the number of a new dataset version, to write its files."""
+
+
+class DatasetStore(Protocol):
+    """Knows every version of every dataset, and what it was made from."""
+
+    async def add(
+        self, draft: DatasetVersion, sources: Sequence[DatasetSource], write: WriteVersion, *, by: str
+    ) -> DatasetVersion:
+        """
+        Make *draft* the next version of its domain; kept only if *write* did its work.
+
+        Returns: the version; where one of its kind holds the same rows already, that one, and nothing is written.
+        """
+        ...
+
+    async def find(self, domain: str, version: str) -> DatasetVersion | None: ...
+
+    async def all(self) -> Sequence[DatasetVersion]:
+        """Returns: every version, oldest first."""
+        ...
+
+    async def using(
+        self,
+        *,
+        reply: str | None = None,
+        user: str | None = None,
+        workspace: str | None = None,
+        document: str | None = None,
+    ) -> Sequence[DatasetVersion]:
+        """Returns: the versions that hold something of one source that is all of this, oldest first."""
         ...
 
 

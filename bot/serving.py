@@ -17,8 +17,8 @@ from bot.work import serving_jobs, warming_up
 log = structlog.get_logger()
 
 NOTHING_TO_SERVE = (
-    "nothing to serve: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN in the environment (the handbook's page on Slack says "
-    "where they come from), or talk to me with `pointsman chat`"
+    "nothing to serve: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or DISCORD_BOT_TOKEN, in the environment (the handbook "
+    "says where they come from), or talk to me with `pointsman chat`"
 )
 
 

@@ -16,8 +16,9 @@ from uuid import uuid4
 
 import structlog
 
+from adapters.building import version_row
 from bot import admission
-from bot.app import Installation, Stores, open_installation, open_stores
+from bot.app import Installation, Stores, dataset_builder, open_installation, open_stores
 from bot.assistant import NOWHERE
 from bot.conversation import understand
 from bot.errors import PointsmanError
@@ -257,10 +258,20 @@ async def _answer(here: Installation, payload: Payload, progress: Progress) -> l
     return found
 
 
+async def _dataset(here: Installation, payload: Payload, progress: Progress) -> Row:
+    library = await asyncio.to_thread(here.library, payload["domain"])
+    builder = dataset_builder(here.settings, here.stores)
+    version = await builder.build(
+        library, kind=payload["kind"], by=payload["by"], seed=payload["seed"], progress=progress
+    )
+    return version_row(version)
+
+
 WORKERS: dict[str, Worker] = {
     "ingest": _ingest,
     "learn": _learn,
     "route": _route,
     "retrieve": _retrieve,
     "answer": _answer,
+    "dataset": _dataset,
 }

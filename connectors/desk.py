@@ -119,10 +119,12 @@ class Desk:
             if pending.message.platform == self.platform.name:
                 self._start(pending)
 
-    def stop(self, thread: str) -> None:
-        """End the work on the answers of a thread because its reader wishes it."""
-        for message_id in [each for each, where in self._threads.items() if where == thread]:
+    def stop(self, thread: str) -> bool:
+        """End the work on the answers of a thread because its reader wishes it. Returns: whether there was any."""
+        stoppable = [each for each, where in self._threads.items() if where == thread]
+        for message_id in stoppable:
             self.drop(message_id)
+        return bool(stoppable)
 
     def drop(self, message_id: str) -> None:
         """End the work on one question, if there is any."""
@@ -247,11 +249,12 @@ class Errands:
 
     running: set["asyncio.Task[None]"] = field(default_factory=set)
 
-    def start(self, errand: Errand) -> None:
-        """Begin *errand*; what goes wrong is in the log."""
+    def start(self, errand: Errand) -> "asyncio.Task[None]":
+        """Begin *errand*; what goes wrong is in the log. Returns: when it is over."""
         task = asyncio.create_task(_run(errand))
         self.running.add(task)
         task.add_done_callback(self.running.discard)
+        return task
 
     async def close(self) -> None:
         """Let what is under way come to its end, but not for long."""
@@ -259,6 +262,8 @@ class Errands:
             _, late = await asyncio.wait(self.running, timeout=CLOSING)
             for task in late:
                 task.cancel()
+            if late:
+                await asyncio.wait(late)
 
 
 async def _run(errand: Errand) -> None:

@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import aiohttp
 import discord
 import structlog
 import yarl
 
+from bot import wording
 from bot.errors import ConnectorError
 from bot.files import whole
 from bot.messages import Message, Pending
@@ -32,13 +34,14 @@ from bot.ports import (
 )
 from bot.settings import Secrets, Settings
 from connectors import discord_events
-from connectors.access import help_channel
-from connectors.desk import Desk, Screen
+from connectors.desk import Desk, Errands, Screen
 from connectors.discord_commands import fingerprint, tree_for
-from connectors.discord_events import INTERACTION, PLATFORM
+from connectors.discord_events import INTERACTION, NONE, PLATFORM
 from connectors.discord_feedback import DiscordFeedback
 from connectors.discord_rooms import DiscordRooms
-from connectors.discord_screen import NONE, DiscordScreen, InteractionSheet, ReplySheet
+from connectors.discord_screen import DiscordScreen
+from connectors.discord_sheets import InteractionSheet, ReplySheet
+from connectors.discord_talks import DiscordTalks
 from connectors.discord_views import DYNAMIC
 from connectors.quota import Quota
 from connectors.votes import Votes
@@ -46,6 +49,19 @@ from connectors.votes import Votes
 log = structlog.get_logger()
 
 TYPING_SECONDS = 8.0  # Discord shows "is typing" for ten
+PAGES = "https://discord.com/developers/applications"
+WRONG_TOKEN = (
+    f"Discord does not accept DISCORD_BOT_TOKEN; copy it anew from the page Bot of your application at {PAGES}"
+)
+NO_INTENT = (
+    "Discord does not give the bot the Message Content Intent; switch it on at the page Bot of your application at "
+    + PAGES
+)
+# https://discord.com/developers/docs/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes
+CLOSED = {
+    4004: WRONG_TOKEN,
+    4011: "Discord wants several connections for a bot on so many servers; set [discord] sharded = true",
+}
 NO_PERMISSION = (
     "I may not write where you asked me. Please ask a moderator to give me the permission to send messages there."
 )
@@ -85,15 +101,11 @@ class DiscordConnector:
             try:
                 await client.start(self.secrets.discord_bot_token.get_secret_value())  # type: ignore[union-attr]
             except discord.LoginFailure as exc:
-                raise ConnectorError(
-                    "Discord does not accept DISCORD_BOT_TOKEN; copy it anew from the page Bot of your application at "
-                    "https://discord.com/developers/applications"
-                ) from exc
+                raise ConnectorError(WRONG_TOKEN) from exc
             except discord.PrivilegedIntentsRequired as exc:
-                raise ConnectorError(
-                    "Discord does not give the bot the Message Content Intent; switch it on at the page Bot of your "
-                    "application at https://discord.com/developers/applications"
-                ) from exc
+                raise ConnectorError(NO_INTENT) from exc
+            except discord.ConnectionClosed as exc:
+                raise ConnectorError(CLOSED.get(exc.code, f"Discord closed the connection ({exc.code})")) from exc
             except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as exc:
                 raise ConnectorError(
                     f"Discord cannot be reached ({exc}); check the network, the proxy and [discord] in pointsman.toml"
@@ -109,6 +121,7 @@ class DiscordConnector:
                 yield client
             finally:
                 await client.desk.close()
+                await client.errands.close()
                 await client.close()
 
 
@@ -131,8 +144,8 @@ class DiscordClient(discord.Client):
         super().__init__(intents=intents(), allowed_mentions=NONE, max_messages=None)
         settings = connector.settings
         self.settings, self.people, self.channels = settings, connector.people, connector.channels
-        self._inbox, self._exchanges = connector.inbox, connector.exchanges
         self._synced = settings.storage.directory / "discord-commands"
+        self.errands = Errands()
         self.rooms = DiscordRooms(
             client=self,
             access=settings.access,
@@ -140,6 +153,13 @@ class DiscordClient(discord.Client):
             read_file=connector.read_file,
             session=session,
             hosts=[urlsplit(settings.discord.api_base_url).netloc],
+        )
+        self.talks = DiscordTalks(
+            client=self,
+            inbox=connector.inbox,
+            exchanges=connector.exchanges,
+            channels=connector.channels,
+            domains=settings.domains,
         )
         limits = settings.limits
         self.desk = Desk(
@@ -159,6 +179,7 @@ class DiscordClient(discord.Client):
         )
         self.tree = tree_for(self)
         self._resumed = False
+        self._begun: WeakValueDictionary[str, DiscordScreen] = WeakValueDictionary()  # by the id of a growing answer
 
     @property
     def name(self) -> str:
@@ -166,21 +187,22 @@ class DiscordClient(discord.Client):
 
     def screen(self, pending: Pending, begun: OnText) -> Screen:
         """Where this answer is read."""
-        sheet = InteractionSheet if pending.address["how"] == INTERACTION else ReplySheet
-        helpers = any(help_channel(self.settings.domains, d.name, PLATFORM) for d in self.settings.domains)
-        return DiscordScreen(sheet(self, pending, begun), int(pending.address["channel"]), helpers)
+
+        def growing(shown: str) -> None:
+            self._begun[shown.rpartition(":")[2]] = screen
+
+        async def noted(shown: str) -> None:
+            growing(shown)
+            await begun(shown)
+
+        sheet = (InteractionSheet if pending.address["how"] == INTERACTION else ReplySheet)(self, pending, noted)
+        screen = DiscordScreen(sheet, pending, self.settings.domains, self.errands)
+        growing(pending.begun)
+        return screen
 
     async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
         """The message with labels and files."""
         return await self.rooms.complete(message, address)
-
-    async def bound(self, channel: object) -> str | None:
-        """The domain that a channel, or the one that a thread is in, is bound to: by moderators, else by settings."""
-        near = [getattr(channel, "id", None), getattr(channel, "parent_id", None)]
-        for each in near:
-            if each and (setting := await self.channels.find(each)) and setting.domain:
-                return setting.domain
-        return discord_events.bound_domain(near, self.settings.domains)
 
     async def setup_hook(self) -> None:
         """Once, before connecting: the buttons of old answers work again, changed commands are made known."""
@@ -197,50 +219,31 @@ class DiscordClient(discord.Client):
     async def on_ready(self) -> None:
         """After each new session; what an earlier process left is answered at the first."""
         if not self._resumed:
-            self._resumed = True
             await self.desk.resume()
+            self._resumed = True
 
     async def on_message(self, message: discord.Message) -> None:
         """A question, perhaps."""
         me = self.user.id if self.user else 0
         if not discord_events.said_by_a_person(message, me):
             return
-        thread = await self._conversation(message)
-        if not (discord_events.is_addressed(message, me) or await self._may_continue(message, thread, me)):
-            return
-        question, address = discord_events.said(message, me, thread=thread, bound=await self.bound(message.channel))
-        await self.desk.take(question, address)
-
-    async def _conversation(self, message: discord.Message) -> str:
-        """The thread, the direct messages, or the chain of replies that a message belongs to."""
-        if message.guild is None or isinstance(message.channel, discord.Thread):
-            return f"discord:{message.channel.id}"
-        if message.reference and message.reference.message_id:
-            place = discord_events.place_of(message.channel.id, message.reference.message_id)
-            reply = await self._exchanges.shown_at(place)
-            before = await self._exchanges.find(reply) if reply else None
-            if before is not None:
-                return before.message.thread
-        return f"discord:{message.channel.id}:{message.id}"
-
-    async def _may_continue(self, message: discord.Message, thread: str, me: int) -> bool:
-        """In threads: where the bot takes part, or where moderators want every question answered."""
-        channel = message.channel
-        if not isinstance(channel, discord.Thread) or discord_events.addresses_somebody_else(message, me):
-            return False
-        if await self._inbox.takes_part(thread):
-            return True
-        setting = await self.channels.find(channel.parent_id)
-        return setting is not None and setting.automatic
+        thread = await self.talks.meant_for(message, me)
+        if thread is not None:
+            bound, title = await self.talks.bound(message.channel), await self.talks.title(message)
+            await self.desk.take(*discord_events.said(message, me, thread=thread, bound=bound, title=title))
 
     async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
-        """Nobody wants the answer to a deleted question."""
-        self.desk.drop(f"discord:{event.message_id}")
+        """Nobody wants the answer to a deleted question, nor the rest of a deleted answer."""
+        self._drop(event.message_id)
 
     async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
         """The same for many."""
         for message in event.message_ids:
-            self.desk.drop(f"discord:{message}")
+            self._drop(message)
+
+    def _drop(self, message: int) -> None:
+        growing = self._begun.get(str(message))
+        self.desk.drop(growing.pending.message.id if growing is not None else f"discord:{message}")
 
     async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
         """A vote, perhaps."""
@@ -250,9 +253,18 @@ class DiscordClient(discord.Client):
         """A vote taken back, perhaps."""
         await self.feedback.reacted(event, added=False)
 
+    async def on_error(self, event: str, /, *args: object, **_: object) -> None:
+        """An edge of the program: whoever asks gets an answer or an apology, also from a defect of ours."""
+        log.exception("an event of Discord could not be dealt with", kind=event)
+        message = args[0] if event == "on_message" and args else None
+        me = self.user.id if self.user else 0
+        if isinstance(message, discord.Message) and discord_events.is_addressed(message, me):
+            with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+                await message.reply(wording.sorry(wording.APOLOGY), mention_author=False, allowed_mentions=NONE)
+
     async def refused(self, message: Message, address: Mapping[str, str], reason: str) -> None:
         """Where an answer may not be written: say so in direct messages, if the asker takes any."""
-        with suppress(discord.HTTPException):
+        with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
             user = await self.fetch_user(int(address["user"]))
             await user.send(NO_PERMISSION, allowed_mentions=NONE)
 

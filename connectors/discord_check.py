@@ -13,7 +13,6 @@ PERMISSIONS = discord.Permissions(
     send_messages_in_threads=True,
     embed_links=True,
     read_message_history=True,
-    add_reactions=True,
 )
 
 

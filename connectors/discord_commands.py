@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import discord
+import structlog
 from discord import app_commands
 
 from bot import wording
+from bot.errors import ConnectorError
 from bot.messages import GENERAL
+from bot.settings import DomainSettings
 from connectors.access import labels_of
-from connectors.discord_events import interacted, user_id, workspace_id
-from connectors.discord_screen import NONE
+from connectors.discord_errors import apologise, refusals
+from connectors.discord_events import NONE, bound_domain, interacted, user_id, workspace_id
 from connectors.discord_views import Form, route_field, text_field
 
 if TYPE_CHECKING:
     from connectors.discord import DiscordClient
+
+log = structlog.get_logger()
 
 MOST_CHOICES = 25
 Asked = discord.Interaction[Any]
@@ -31,6 +36,7 @@ def tree_for(client: "DiscordClient") -> app_commands.CommandTree[Any]:
     tree.add_command(_ask(client))
     tree.add_command(app_commands.ContextMenu(name="Ask about this", callback=partial_of(_ask_about, client)))
     tree.add_command(Moderation(client))
+    tree.error(apologise)
     return tree
 
 
@@ -64,9 +70,8 @@ def _ask(client: "DiscordClient") -> app_commands.Command[Any, ..., None]:
         private: bool = False,
         file: discord.Attachment | None = None,
     ) -> None:
-        names = [each.name for each in client.settings.domains]
-        if domain is not None and domain not in (*names, GENERAL):
-            known = ", ".join(names) or "none yet"
+        if domain is not None and domain not in (*_names(client.settings.domains), GENERAL):
+            known = ", ".join(_names(await readable(client, interaction))) or "none yet"
             await interaction.response.send_message(
                 f"I have no domain of that name; there are: {known}.", ephemeral=True, allowed_mentions=NONE
             )
@@ -75,16 +80,26 @@ def _ask(client: "DiscordClient") -> app_commands.Command[Any, ..., None]:
 
     @ask.autocomplete("domain")
     async def domains(interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        mine = labels_of(_identities(interaction.user), client.settings.access)
-        known = [
-            app_commands.Choice(name=f"{each.name}: {each.description}"[:100], value=each.name)
-            for each in client.settings.domains
-            if mine & set(each.access)
+        known = {each.name: f"{each.name}: {each.description}" for each in await readable(client, interaction)}
+        choices = [
+            app_commands.Choice(name=shown[:100], value=name)
+            for name, shown in {**known, GENERAL: "general knowledge"}.items()
+            if typed.casefold() in shown.casefold()
         ]
-        known.append(app_commands.Choice(name="general knowledge", value=GENERAL))
-        return [choice for choice in known if typed.casefold() in choice.name.casefold()][:MOST_CHOICES]
+        return choices[:MOST_CHOICES]
 
     return ask
+
+
+async def readable(client: "DiscordClient", interaction: discord.Interaction) -> list[DomainSettings]:
+    """The domains that whoever asks may read something of."""
+    user = interaction.user
+    if isinstance(user, discord.Member):
+        identities = {user_id(user.id), *(f"discord:role:{role.id}" for role in user.roles)}
+        mine = labels_of(identities, client.settings.access)
+    else:
+        mine = await client.rooms.person(user.id)
+    return [each for each in client.settings.domains if not mine.isdisjoint(each.access)]
 
 
 async def take(
@@ -101,11 +116,21 @@ async def take(
         text = wording.introduction({domain.name: domain for domain in client.settings.domains})
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NONE)
         return
-    bound = await client.bound(interaction.channel)
-    message, address = interacted(interaction, question, route=route, private=private, bound=bound, files=files)
+    channel, bound = interaction.channel, await client.talks.bound(interaction.channel)
+    thread = f"discord:{interaction.channel_id}:{interaction.id}"
+    if isinstance(channel, discord.Thread) and not private and not files:
+        thread = await client.talks.of_thread(channel)
+    message, address = interacted(
+        interaction, question, thread=thread, route=route, private=private, bound=bound, files=files
+    )
 
     async def acknowledge() -> str:
-        begun = await interaction.response.defer(ephemeral=private, thinking=True)
+        try:
+            with refusals():
+                begun = await interaction.response.defer(ephemeral=private, thinking=True)
+        except ConnectorError as exc:  # too late, or lost on the way: the question is kept, and answered elsewhere
+            log.warning("a command could not be acknowledged", message=message.id, reason=str(exc))
+            return ""
         return str(begun.message_id) if begun and begun.message_id else ""
 
     await client.desk.take(message, address, acknowledge=acknowledge)
@@ -119,14 +144,13 @@ async def _ask_about(client: "DiscordClient", interaction: discord.Interaction, 
 
     fields = [
         text_field("question", "Your question", initial=message.clean_content, required=True),
-        route_field("Where should I look?", [d.name for d in client.settings.domains], unknown=False),
+        route_field("Where should I look?", _names(await readable(client, interaction)), unknown=False),
     ]
     await interaction.response.send_modal(Form("Ask about this", fields, submitted))
 
 
-def _identities(user: discord.User | discord.Member) -> set[str]:
-    roles = {f"discord:role:{role.id}" for role in user.roles} if isinstance(user, discord.Member) else set()
-    return {user_id(user.id), *roles}
+def _names(domains: Sequence[DomainSettings]) -> list[str]:
+    return [each.name for each in domains]
 
 
 class Moderation(app_commands.Group):
@@ -141,14 +165,18 @@ class Moderation(app_commands.Group):
         )
         self._client = client
 
-    @app_commands.command(description="What is answered where, and how much")
+    @app_commands.command(description="What is answered where")
     async def status(self, interaction: discord.Interaction) -> None:
-        settings = await self._client.channels.all(workspace_id(interaction.guild_id))
-        lines = [
-            f"<#{each.channel}>: "
-            + ", ".join([*([each.domain] if each.domain else []), *(["automatic answers"] if each.automatic else [])])
-            for each in settings
-        ]
+        guild = interaction.guild
+        shown = {
+            each.id: [f"from {domain}"]
+            for each in (guild.channels if guild else ())
+            if (domain := bound_domain([each.id], self._client.settings.domains))
+        }
+        for each in await self._client.channels.all(workspace_id(interaction.guild_id)):
+            answered = [f"from {each.domain}"] if each.domain else shown.get(each.channel, [])
+            shown[each.channel] = [*answered, *(["without a mention in threads and posts"] if each.automatic else [])]
+        lines = [f"<#{channel}> is answered {', '.join(how)}." for channel, how in shown.items()]
         await self._say(
             interaction, "\n".join(lines) or "Nothing is set for any channel; I answer where I am mentioned."
         )
@@ -166,18 +194,19 @@ class Moderation(app_commands.Group):
         channel: discord.TextChannel | discord.ForumChannel,
         domain: str | None = None,
     ) -> None:
-        names = [each.name for each in self._client.settings.domains]
+        names = _names(self._client.settings.domains)
         if domain is not None and domain not in names:
             await self._say(interaction, f"I have no domain of that name; there are: {', '.join(names) or 'none yet'}.")
             return
         await self._client.channels.bind(workspace_id(interaction.guild_id), channel.id, domain, by=_who(interaction))
-        told = f"from {domain}" if domain else "from wherever they belong"
+        now = await self._client.talks.bound(channel)
+        told = f"from {now}" if now else "from wherever they belong"
         await self._say(interaction, f"Questions in <#{channel.id}> are answered {told} from now on.")
 
     @bind.autocomplete("domain")
-    async def _names(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = [each.name for each in self._client.settings.domains]
-        return [app_commands.Choice(name=name, value=name) for name in names if typed.casefold() in name][:MOST_CHOICES]
+    async def _domains(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        names = [name for name in _names(self._client.settings.domains) if typed.casefold() in name]
+        return [app_commands.Choice(name=name, value=name) for name in names[:MOST_CHOICES]]
 
     @app_commands.command(description="Answer in the threads and posts of a channel without being mentioned, or not")
     @app_commands.describe(channel="The channel", on="Whether to answer")

@@ -12,11 +12,14 @@ from bot.settings import DomainSettings
 
 PLATFORM = "discord"
 REPLY, INTERACTION = "reply", "interaction"  # how an answer is given
+NONE = discord.AllowedMentions.none()  # nothing that we send pings anybody
+HELP_WANTED = "Somebody asks for a person's help"  # the title of a call for help
 
 _USER = re.compile(r"<@!?(\d+)>")
 _ROLE = re.compile(r"<@&(\d+)>")
 _CHANNEL = re.compile(r"<#(\d+)>")
 _EMOJI = re.compile(r"<a?(:\w+:)\d+>")
+_COMMAND = re.compile(r"<(/[^:<>]+):\d+>")
 _SAID = (discord.MessageType.default, discord.MessageType.reply)
 
 
@@ -27,12 +30,17 @@ def user_id(user: int) -> str:
 
 def workspace_id(guild: int | None) -> str:
     """Servers are kept apart; direct messages belong to none."""
-    return f"discord:{guild or 'direct'}"
+    return f"discord:{'direct' if guild is None else guild}"
 
 
 def place_of(channel: int, message: int | str) -> str:
     """How the store knows a message."""
     return f"discord:{channel}:{message}"
+
+
+def is_direct(message: discord.Message) -> bool:
+    """Whether nobody else is there; that the server is not known yet does not say so."""
+    return isinstance(message.channel, discord.DMChannel)
 
 
 def said_by_a_person(message: discord.Message, bot: int) -> bool:
@@ -42,24 +50,27 @@ def said_by_a_person(message: discord.Message, bot: int) -> bool:
 
 def is_addressed(message: discord.Message, bot: int) -> bool:
     """Whether the bot is meant for sure: by a mention, a reply to it, or because nobody else is there."""
-    return (
-        message.guild is None
-        or f"<@{bot}>" in message.content
-        or f"<@!{bot}>" in message.content
-        or answers_to(message) == bot
-    )
+    mentioned = f"<@{bot}>" in message.content or f"<@!{bot}>" in message.content
+    before = replied_to(message)
+    answered = before is not None and before.author.id == bot and not _calls_for_help(before)
+    return is_direct(message) or mentioned or answered
 
 
-def answers_to(message: discord.Message) -> int | None:
-    """Whose message this one replies to, where that is known."""
+def replied_to(message: discord.Message) -> discord.Message | None:
+    """The message that this one replies to, where it is still there."""
     before = message.reference.resolved if message.reference else None
-    return before.author.id if isinstance(before, discord.Message) else None
+    return before if isinstance(before, discord.Message) else None
 
 
 def addresses_somebody_else(message: discord.Message, bot: int) -> bool:
     """Whether *message* is a reply to another person, or opens by mentioning one."""
-    opened = _USER.match(message.content.lstrip())
-    return answers_to(message) not in (None, bot) or (opened is not None and int(opened[1]) != bot)
+    opened, before = _USER.match(message.content.lstrip()), replied_to(message)
+    return (before is not None and before.author.id != bot) or (opened is not None and int(opened[1]) != bot)
+
+
+def _calls_for_help(message: discord.Message) -> bool:
+    """Those who help answer there with a button; what they say below it is for one another."""
+    return any(embed.title == HELP_WANTED for embed in message.embeds)
 
 
 def plain(message: discord.Message, bot: int) -> str:
@@ -74,17 +85,20 @@ def plain(message: discord.Message, bot: int) -> str:
 
     text = _USER.sub(lambda m: "" if int(m[1]) == bot else f"@{users.get(int(m[1]), 'somebody')}", message.content)
     text = _ROLE.sub(lambda m: f"@{roles.get(int(m[1]), 'a-role')}", text)
-    return _EMOJI.sub(r"\1", _CHANNEL.sub(channel, text)).strip()
+    return _EMOJI.sub(r"\1", _COMMAND.sub(r"\1", _CHANNEL.sub(channel, text))).strip()
 
 
-def said(message: discord.Message, bot: int, *, thread: str, bound: str | None) -> tuple[Message, dict[str, str]]:
-    """The question in a message, and where its answer goes."""
+def said(
+    message: discord.Message, bot: int, *, thread: str, bound: str | None, title: str = ""
+) -> tuple[Message, dict[str, str]]:
+    """The question in a message, below the *title* of the post that it opens, and where its answer goes."""
+    guild = None if is_direct(message) else message.guild.id if message.guild else 0
     question = Message(
         id=f"discord:{message.id}",
-        text=plain(message, bot),
+        text=f"{title}\n{plain(message, bot)}".strip(),
         user=user_id(message.author.id),
         platform=PLATFORM,
-        workspace=workspace_id(message.guild.id if message.guild else None),
+        workspace=workspace_id(guild),
         thread=thread,
         bound=bound,
         private=True,  # until the channel is known to be public
@@ -95,7 +109,7 @@ def said(message: discord.Message, bot: int, *, thread: str, bound: str | None) 
         "channel": str(message.channel.id),
         "message": str(message.id),
         "user": str(message.author.id),
-        "guild": str(message.guild.id) if message.guild else "",
+        "guild": "" if guild is None else str(guild),
         "files": json.dumps(files),
     }
 
@@ -104,30 +118,29 @@ def interacted(
     interaction: discord.Interaction,
     text: str,
     *,
+    thread: str,
     route: str | None,
     private: bool,
     bound: str | None,
     files: Sequence[discord.Attachment] = (),
 ) -> tuple[Message, dict[str, str]]:
     """The question in a command or form, and where its answer goes."""
-    channel = interaction.channel_id or 0
-    thread = str(channel) if isinstance(interaction.channel, discord.Thread) and not private else ""
     question = Message(
         id=f"discord:interaction:{interaction.id}",
         text=text,
         user=user_id(interaction.user.id),
         platform=PLATFORM,
         workspace=workspace_id(interaction.guild_id),
-        thread=f"discord:{thread}" if thread else "",
+        thread=thread,
         route=route,
         bound=bound,
         private=True,
     )
     return question, {
         "how": INTERACTION,
-        "channel": str(channel),
+        "channel": str(interaction.channel_id or 0),
         "user": str(interaction.user.id),
-        "guild": str(interaction.guild_id or ""),
+        "guild": "" if interaction.guild_id is None else str(interaction.guild_id),
         "application": str(interaction.application_id),
         "token": interaction.token,  # good for fifteen minutes; forgotten with the question's content
         "private": "yes" if private else "",

@@ -14,17 +14,20 @@ from bot.messages import Exchange
 from bot.ports import ExchangeStore
 from bot.settings import DomainSettings
 from connectors.access import help_channel
-from connectors.discord_events import PLATFORM, place_of, user_id
+from connectors.discord_errors import refusals
+from connectors.discord_events import HELP_WANTED, NONE, PLATFORM, place_of, user_id
 from connectors.discord_rooms import DiscordRooms
-from connectors.discord_screen import NONE, refusals
 from connectors.discord_views import Form, help_view, noted_view, route_field, text_field
-from connectors.markup import harmless
+from connectors.markup import harmless, split
 from connectors.votes import GONE, TAKEN_BACK, Votes, noted
 
 log = structlog.get_logger()
 
 THUMBS = {"👍": 1, "👎": -1}
+BEING_ASKED = "The people who help are being asked already."
+NOT_TOLD = "I could not reach the one who asked. Please tell them yourself."
 FIELD = 1_000  # characters of a text in a call for help
+PAGE = 1_900  # characters of a person's answer in one message
 
 Pressed = discord.Interaction[Any]
 
@@ -83,30 +86,37 @@ class DiscordFeedback:
     async def ask_person(self, pressed: Pressed, reply: str) -> None:
         """Put the question, the answer and its sources before those who help with this topic; once for each answer."""
         await pressed.response.defer(ephemeral=True, thinking=True)
-        exchange = await self.exchanges.find(reply)
-        channel = help_channel(self.domains, exchange.reply.route, PLATFORM) if exchange else None
-        asked = f"discord:help:{reply}"
-        if exchange is None or channel is None:
-            text = "I know nobody to ask about this. Please ask in your usual channel."
-        elif reply in self._asking or await self.exchanges.shown_at(asked):
-            text = f"The people in <#{channel}> have this question already."
+        if reply in self._asking:
+            text = BEING_ASKED
         else:
             self._asking.add(reply)
             try:
-                await self._call_for_help(exchange, int(channel), pressed.user.id)
-                await self.exchanges.show(reply, [asked])
-                text = f"I have asked the people in <#{channel}>. They answer you here."
-            except ConnectorError as exc:
-                log.warning("nobody could be asked for help", reason=str(exc))
-                text = f"I could not post in <#{channel}>; please ask there yourself."
+                text = await self._asked_person(reply, pressed.user.id)
             finally:
                 self._asking.discard(reply)
         await pressed.edit_original_response(content=text, allowed_mentions=NONE)
 
+    async def _asked_person(self, reply: str, asker: int) -> str:
+        """What the asker is told."""
+        exchange = await self.exchanges.find(reply)
+        channel = help_channel(self.domains, exchange.reply.route, PLATFORM) if exchange else None
+        asked = f"discord:help:{reply}"
+        if exchange is None or channel is None:
+            return "I know nobody to ask about this. Please ask in your usual channel."
+        if await self.exchanges.shown_at(asked):
+            return f"The people in <#{channel}> have this question already."
+        try:
+            await self._call_for_help(exchange, int(channel), asker)
+        except ConnectorError as exc:
+            log.warning("nobody could be asked for help", reason=str(exc))
+            return f"I could not post in <#{channel}>; please ask there yourself."
+        await self.exchanges.show(reply, [asked])
+        return f"I have asked the people in <#{channel}>. They answer you here."
+
     async def _call_for_help(self, exchange: Exchange, channel: int, asker: int) -> None:
         _, readers = self.rooms.room(self.client.get_channel(channel))
         labels, reply = exchange.message.labels, exchange.reply
-        embed = discord.Embed(title="Somebody asks for a person's help")
+        embed = discord.Embed(title=HELP_WANTED)
         embed.add_field(name="Who", value=f"<@{asker}>")
         embed.add_field(name="Topic", value=_plain(reply.route))
         embed.add_field(name="Question", value=_plain(exchange.message.text), inline=False)
@@ -132,29 +142,34 @@ class DiscordFeedback:
         answer, helper = given.get("answer", ""), filled.user
         if answer:
             await self.votes.give(reply, user_id(helper.id), -1, reason="answered by a person", correction=answer)
-        await filled.response.edit_message(content=f"Resolved by {_plain(helper.display_name)}.", view=None)
-        text = f"{_plain(helper.display_name)} has answered your question:\n>>> {harmless(answer)}"
-        done = f"{_plain(helper.display_name)} has resolved your question."
-        with suppress(ConnectorError):
-            await self._report(reply, asker, (text if answer else done)[:2_000])
+        name = _plain(helper.display_name)
+        await filled.response.edit_message(content=f"Resolved by {name}.", view=None)
+        told = [f">>> {page}" for page in split(harmless(answer), PAGE)]
+        told = [f"{name} has answered your question:", *told] if told else [f"{name} has resolved your question."]
+        try:
+            with refusals():
+                await self._report(reply, asker, told)
+        except ConnectorError as exc:
+            log.warning("an asker could not be told", reason=str(exc))
+            with refusals():
+                await filled.followup.send(NOT_TOLD, ephemeral=True, allowed_mentions=NONE)
 
-    async def _report(self, reply: str, asker: int, text: str) -> None:
-        """Where the answer was read; in direct messages where only the asker saw it."""
-        exchange = await self.exchanges.find(reply)
-        places = [
-            p for p in await self.exchanges.places(reply) if p.count(":") == 2 and not p.startswith("discord:help")
-        ]
-        with refusals():
-            if places and exchange is not None:
-                _, channel, message = places[-1].split(":")
-                room = self.client.get_partial_messageable(int(channel))
-                reference = discord.MessageReference(
-                    message_id=int(message), channel_id=room.id, fail_if_not_exists=False
-                )
-                with suppress(discord.Forbidden, discord.NotFound):
-                    await room.send(text, reference=reference, mention_author=False, allowed_mentions=NONE)
-                    return
-            await (await self.client.fetch_user(asker)).send(text, allowed_mentions=NONE)
+    async def _report(self, reply: str, asker: int, told: Sequence[str]) -> None:
+        """Where the answer is read; in direct messages where only the asker saw it, or that place is gone."""
+        places = [place.split(":")[1:] for place in await self.exchanges.places(reply)]
+        where = next((place for place in reversed(places) if place[0] != "help"), None)
+        if where is not None:
+            room = self.client.get_partial_messageable(int(where[0]))
+            reference = discord.MessageReference(message_id=int(where[1]), channel_id=room.id, fail_if_not_exists=False)
+            with suppress(discord.Forbidden, discord.NotFound):
+                shown = [f"<@{asker}>: {told[0]}", *told[1:]]
+                await room.send(shown[0], reference=reference, mention_author=False, allowed_mentions=NONE)
+                for each in shown[1:]:
+                    await room.send(each, allowed_mentions=NONE)
+                return
+        user = await self.client.fetch_user(asker)
+        for each in told:
+            await user.send(each, allowed_mentions=NONE)
 
     async def _tell(self, pressed: discord.Interaction, text: str, view: discord.ui.View | None = None) -> None:
         """Tell the one who pressed; that we cannot say that a vote is kept is no harm."""
@@ -166,4 +181,5 @@ class DiscordFeedback:
 def _plain(text: str) -> str:
     """Words of others, shown as they stand."""
     shown = discord.utils.escape_markdown(harmless(text))
-    return (shown if len(shown) <= FIELD else f"{shown[: FIELD - 1]}…") or "-"
+    cut = shown[: FIELD - 1].rstrip("\\")  # the mark of an escape alone would escape what follows
+    return (shown if len(shown) <= FIELD else f"{cut}…") or "-"

@@ -16,6 +16,8 @@ from connectors.discord_events import file_url_is_discords, user_id
 from connectors.files import LARGEST, TOO_LARGE, shared_files
 
 FRESH_SECONDS = 60.0  # how long a person's roles are believed
+MOST_KEPT = 10_000  # people whose roles are kept
+FETCH_SECONDS = 60.0  # for a file
 
 Channel = discord.abc.GuildChannel | discord.Thread | discord.abc.PrivateChannel | None
 
@@ -80,6 +82,8 @@ class DiscordRooms:
                 labels = self._of_roles((await guild.fetch_member(user)).roles)
             except discord.HTTPException:  # not a member, or Discord does not say: no label by a role
                 labels = NOBODYS
+            if len(self._roles) >= MOST_KEPT:
+                self._roles.clear()
             self._roles[guild.id, user] = (self.clock() + FRESH_SECONDS, labels)
         return labels
 
@@ -93,7 +97,8 @@ class DiscordRooms:
         if not file_url_is_discords(file["url"], self.hosts):
             raise InputError("it is not kept at Discord; please upload it here")
         try:
-            async with self.session.get(file["url"]) as response:
+            timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+            async with self.session.get(file["url"], timeout=timeout) as response:
                 if response.status >= 400:
                     raise InputError("Discord no longer has it; please share it again")
                 data = bytearray()

@@ -1,41 +1,31 @@
-"""Where an answer is read in Discord: a reply that grows by edits, or the answer to a command."""
+"""What is read of an answer in Discord: a message that grows by edits, then the whole with where it comes from."""
 
 import asyncio
+import math
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-import aiohttp
 import discord
 
 from bot import wording
-from bot.errors import ConnectorBusy, ConnectorError
-from bot.messages import Pending, Reply
-from bot.ports import OnText
-from connectors.discord_events import place_of
+from bot.messages import Citation, Pending, Reply
+from bot.settings import DomainSettings
+from connectors.access import help_channel
+from connectors.desk import Errands
+from connectors.discord_errors import Deleted, refusals
+from connectors.discord_events import INTERACTION, PLATFORM
+from connectors.discord_sheets import Sheet
 from connectors.discord_views import answer_view
 from connectors.markup import harmless, split
 
 LONGEST = 2_000  # characters of a message: https://discord.com/developers/docs/resources/message
 EDIT_SECONDS = 1.5  # between two edits of a growing answer; a channel takes five in five seconds
 GROWING = " …"
-CITED, QUOTE, DESCRIPTION = 8, 150, 3_500
-NONE = discord.AllowedMentions.none()
-MESSAGE_GONE, CHANNEL_GONE, NO_ACCESS, NO_RIGHT = 10008, 10003, 50001, 50013
-
-
-class Sheet(Protocol):
-    """The messages of one answer, however they reach Discord."""
-
-    async def write(self, number: int, **content: Any) -> str:
-        """Make message *number* (from 0) hold *content*. Returns: its id."""
-        ...
-
-    async def typing(self) -> None:
-        """Show that work goes on."""
-        ...
+# Of the citations, characters: https://discord.com/developers/docs/resources/message#embed-object-embed-limits
+CITED, TITLE, ADDRESS, QUOTE, DESCRIPTION, AUTHOR = 8, 80, 300, 150, 4_000, 250
 
 
 @dataclass
@@ -43,12 +33,12 @@ class DiscordScreen:
     """An answer that grows by edits, as slowly as Discord wishes, and ends as a whole."""
 
     sheet: Sheet
-    channel: int
-    helpers: bool
+    pending: Pending
+    domains: Sequence[DomainSettings]
+    errands: Errands  # in which the message grows: Discord makes edits wait, the answer does not wait for them
     _text: str = ""
-    _edited: float = 0.0
+    _edited: float = -math.inf
     _editing: "asyncio.Task[None] | None" = None
-    _over: bool = field(default=False)
 
     async def waiting(self) -> None:
         """Show that work goes on; Discord hides it after ten seconds."""
@@ -57,198 +47,86 @@ class DiscordScreen:
                 await self.sheet.typing()
 
     async def show(self, piece: str) -> None:
-        """Take the next piece; the message grows in a task of its own, since Discord makes edits wait."""
+        """Take the next piece."""
         self._text += piece
         busy = self._editing is not None and not self._editing.done()
         if not busy and time.monotonic() - self._edited >= EDIT_SECONDS and self._text.strip():
             self._edited = time.monotonic()
-            self._editing = asyncio.create_task(self._grow(self._text))
+            text = self._text
+            self._editing = self.errands.start(lambda: self._grow(text))
 
     async def _grow(self, text: str) -> None:
         first, *_ = split(harmless(text), LONGEST - len(GROWING))
-        with suppress(ConnectorError), refusals():
+        with suppress(Deleted), refusals():
             await self.sheet.write(0, content=first + GROWING)
 
     async def finish(self, reply: Reply) -> list[str]:
         """Make what is read the whole answer."""
         await self._still()
         pages = split(harmless(reply.text), LONGEST) or ["…"]
-        ids = []
-        for number, page in enumerate(pages):
-            last = number == len(pages) - 1
-            below = {"embed": origin(reply), "view": answer_view(reply, helpers=self.helpers)} if last else {}
-            with refusals():
-                ids.append(await self.sheet.write(number, content=page, **below))
-        return [place_of(self.channel, each) for each in ids]
+        places = []
+        with suppress(Deleted), refusals():
+            for number, page in enumerate(pages):
+                last = number == len(pages) - 1
+                below = {"embed": self._origin(reply), "view": self._buttons(reply)} if last else {}
+                places.append(await self.sheet.write(number, content=page, **below))
+            await self.sheet.cut(len(pages))
+        return [place for place in places if place]
 
     async def say(self, text: str) -> None:
         """Say *text* instead of an answer."""
         await self._still()
-        with refusals():
+        with suppress(Deleted), refusals():
             await self.sheet.write(0, content=harmless(text)[:LONGEST])
+            await self.sheet.cut(1)
 
     async def stopped(self) -> None:
         """The question is gone: what was begun of its answer goes quietly too."""
         await self._still()
-        with suppress(ConnectorError), refusals():
-            await self.sheet.write(0, content="", delete=True)
+        with refusals():
+            await self.sheet.cut(0)
 
     async def _still(self) -> None:
         """Wait for the edit that is under way: a later one must not be overtaken."""
         if self._editing is not None:
             await asyncio.wait([self._editing])
 
+    def _buttons(self, reply: Reply) -> discord.ui.View:
+        return answer_view(reply, helpers=help_channel(self.domains, reply.route, PLATFORM) is not None)
 
-@dataclass
-class ReplySheet:
-    """Replies in a channel. A question that is answered twice by accident gets one message: its nonce says so."""
-
-    client: discord.Client
-    pending: Pending
-    begun: OnText
-    _ids: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._channel = self.client.get_partial_messageable(int(self.pending.address["channel"]))
-        if self.pending.begun:
-            self._ids = [int(self.pending.begun)]
-
-    async def typing(self) -> None:
-        await self._channel.typing()
-
-    async def write(self, number: int, *, delete: bool = False, **content: Any) -> str:
-        if not self._ids and self.pending.resumed:
-            self._ids = await self._left_behind()
-        if delete:
-            for each in self._ids:
-                await self._channel.get_partial_message(each).delete()
-            return ""
-        if number < len(self._ids):
-            message = self._channel.get_partial_message(self._ids[number])
-            await message.edit(**{"embed": None, "view": None, **content}, allowed_mentions=NONE)
-            return str(message.id)
-        asked = int(self.pending.address["message"])
-        reference = discord.MessageReference(message_id=asked, channel_id=self._channel.id, fail_if_not_exists=False)
-        sent = await self._channel.send(
-            **content,
-            reference=reference,
-            mention_author=False,
-            allowed_mentions=NONE,
-            nonce=f"{asked}.{number}",  # 25 characters at most
-            suppress_embeds="embed" not in content,
-        )
-        self._ids.append(sent.id)
-        if number == 0:
-            await self.begun(str(sent.id))
-        return str(sent.id)
-
-    async def _left_behind(self) -> list[int]:
-        """The reply that a killed process sent and could not note."""
-        asked = int(self.pending.address["message"])
-        async for message in self._channel.history(limit=20, after=discord.Object(asked)):
-            mine = self.client.user is not None and message.author.id == self.client.user.id
-            if mine and message.reference and message.reference.message_id == asked:
-                return [message.id]
-        return []
+    def _origin(self, reply: Reply) -> discord.Embed:
+        by_command = self.pending.address["how"] == INTERACTION  # which nobody but the asker sees
+        return origin(reply, asked=self.pending.message.text if by_command else "")
 
 
-@dataclass
-class InteractionSheet:
-    """The answer to a command or form: first in its own place, then behind it."""
-
-    client: discord.Client
-    pending: Pending
-    _: OnText  # acknowledging the command has begun the reply
-    _ids: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        address = self.pending.address
-        self._private = bool(address["private"])
-        self._webhook = discord.Webhook.partial(int(address["application"]), address["token"], client=self.client)
-        if self.pending.begun:
-            self._ids = [int(self.pending.begun)]
-
-    async def typing(self) -> None:
-        """Discord shows "is thinking" by itself."""
-
-    async def write(self, number: int, *, delete: bool = False, **content: Any) -> str:
-        try:
-            return await self._write(number, delete=delete, **content)
-        except discord.NotFound:
-            if delete:
-                return ""
-            return await self._elsewhere(content)  # its fifteen minutes are over
-
-    async def _write(self, number: int, *, delete: bool, **content: Any) -> str:
-        if delete:
-            for each in self._ids:
-                await self._webhook.delete_message(each)
-            return ""
-        if not self._ids:
-            return await self._elsewhere(content)  # killed before Discord knew that we heard
-        if number < len(self._ids):
-            fresh = {"embed": None, "view": None, **content}
-            message = await self._webhook.edit_message(self._ids[number], **fresh, allowed_mentions=NONE)
-        else:
-            message = await self._webhook.send(**content, allowed_mentions=NONE, ephemeral=self._private, wait=True)
-            self._ids.append(message.id)
-        return str(message.id)
-
-    async def _elsewhere(self, content: dict[str, Any]) -> str:
-        """Where the command's place is gone: in the channel, or in direct messages if nobody else may read it."""
-        address = self.pending.address
-        if self._private or not address["guild"]:
-            user = await self.client.fetch_user(int(address["user"]))
-            sent = await user.send(**content, allowed_mentions=NONE)
-        else:
-            channel = self.client.get_partial_messageable(int(address["channel"]))
-            sent = await channel.send(**content, allowed_mentions=NONE)
-        return str(sent.id)
-
-
-def origin(reply: Reply) -> discord.Embed:
-    """Where an answer comes from."""
-    cited = [
-        f"[{c.number}] {_linked(c.title, c.url)}: “{_escaped(' '.join(c.quote.split()))[:QUOTE]}”"
-        for c in reply.citations[:CITED]
-    ]
-    embed = discord.Embed(description="\n".join(cited)[:DESCRIPTION] or None)
+def origin(reply: Reply, *, asked: str = "") -> discord.Embed:
+    """Where an answer comes from; *asked*: the question, where readers do not see it."""
+    lines: list[str] = []
+    for line in map(_cited, reply.citations[:CITED]):
+        if sum(map(len, lines)) + len(lines) + len(line) <= DESCRIPTION:
+            lines.append(line)
+    embed = discord.Embed(description="\n".join(lines) or None)
+    if shown := " ".join(asked.split()):
+        embed.set_author(name=_cut(shown, AUTHOR))
     embed.set_footer(text=wording.origin(reply))
     return embed
 
 
-def _linked(title: str, url: str | None) -> str:
-    shown = _escaped(" ".join(title.split())[:80]).replace("[", "(").replace("]", ")")
-    if url is None or not url.startswith(("http://", "https://")) or len(url) > 300:
+def _cited(citation: Citation) -> str:
+    return f"[{citation.number}] {_linked(citation)}: “{_plain(citation.quote, QUOTE)}”"
+
+
+def _linked(citation: Citation) -> str:
+    shown, url = _plain(citation.title, TITLE), citation.url
+    if url is None or not url.startswith(("http://", "https://")) or len(url) > ADDRESS:
         return shown
-    safe = url.replace(")", "%29").replace("(", "%28").replace(" ", "%20").replace(">", "%3E")
-    return f"[{shown}]({safe})"
+    safe = re.sub(r"[()<>\s]", lambda found: f"%{ord(found[0]):02X}", url)
+    return f"[{shown.replace('[', '(').replace(']', ')')}]({safe})"
 
 
-def _escaped(text: str) -> str:
-    return discord.utils.escape_markdown(harmless(text))
+def _plain(text: str, limit: int) -> str:
+    return discord.utils.escape_markdown(harmless(_cut(" ".join(text.split()), limit)))
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """The one boundary at which Discord's errors become ours. Raises: ConnectorBusy, ConnectorError."""
-    try:
-        yield
-    except discord.HTTPException as exc:
-        busy = exc.status >= 500 or exc.status == 429
-        raise (ConnectorBusy if busy else ConnectorError)(_reason(exc)) from exc
-    except (discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError) as exc:
-        raise ConnectorBusy(f"Discord did not answer ({type(exc).__name__})") from exc
-
-
-def _reason(error: discord.HTTPException) -> str:
-    remedies: dict[int, str] = {
-        NO_RIGHT: "the bot lacks a permission there; `pointsman doctor` prints an invite link with all of them",
-        NO_ACCESS: "the bot does not see that channel; give its role View Channel",
-        MESSAGE_GONE: "the message was deleted",
-        CHANNEL_GONE: "the channel was deleted",
-        50007: "the person takes no direct messages",
-    }
-    return (
-        f"Discord refused ({error.status}, {error.code}): {remedies.get(error.code, error.text or 'no reason given')}"
-    )
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -11,10 +11,12 @@ from typing import Any
 import discord
 
 from bot.messages import Reply
+from connectors.discord_errors import apologise, excused
 
 REPLY_ID = r"(?P<reply>[\w:-]{1,80})"
 LONGEST_OPTION = 100
 MOST_OPTIONS = 25
+FORM_SECONDS = 3600.0  # Discord does not say that a form was closed; one that nobody sends is forgotten
 
 Interaction = discord.Interaction[Any]  # of a DiscordClient
 
@@ -56,6 +58,7 @@ class VoteButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"vot
     ) -> "VoteButton":
         return cls(match["sign"], match["reply"])
 
+    @excused
     async def callback(self, interaction: Interaction) -> None:
         await interaction.client.feedback.vote(interaction, self.reply, up=self.sign == "up")
 
@@ -73,6 +76,7 @@ class TakeBackButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf
     ) -> "TakeBackButton":
         return cls(match["reply"])
 
+    @excused
     async def callback(self, interaction: Interaction) -> None:
         await interaction.client.feedback.take_back(interaction, self.reply)
 
@@ -90,6 +94,7 @@ class PersonButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"p
     ) -> "PersonButton":
         return cls(match["reply"])
 
+    @excused
     async def callback(self, interaction: Interaction) -> None:
         await interaction.client.feedback.ask_person(interaction, self.reply)
 
@@ -110,6 +115,7 @@ class ResolveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"
     ) -> "ResolveButton":
         return cls(match["reply"], int(match["asker"]))
 
+    @excused
     async def callback(self, interaction: Interaction) -> None:
         await interaction.client.feedback.resolve(interaction, self.reply, self.asker)
 
@@ -126,7 +132,7 @@ class Form(discord.ui.Modal):
         fields: Sequence[discord.ui.Label[Any]],
         submitted: Callable[[discord.Interaction, dict[str, str]], Awaitable[None]],
     ) -> None:
-        super().__init__(title=title, timeout=None)
+        super().__init__(title=title, timeout=FORM_SECONDS)
         self._submitted = submitted
         for each in fields:
             self.add_item(each)
@@ -140,6 +146,12 @@ class Form(discord.ui.Modal):
             elif isinstance(part, discord.ui.Select) and part.values:
                 given[part.custom_id] = str(part.values[0])
         await self._submitted(interaction, given)
+
+    async def on_error(  # type: ignore[override]  # as discord.py's own Modal declares it
+        self, interaction: discord.Interaction, error: Exception, /
+    ) -> None:
+        """Whoever fills in a form gets an apology where that fails."""
+        await apologise(interaction, error)
 
 
 def text_field(

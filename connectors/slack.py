@@ -121,6 +121,7 @@ def _token_of(workspaces: Workspaces) -> Callable[[str], Awaitable[str]]:
 class SlackApp:
     """The listeners, and what they need."""
 
+    name = PLATFORM
     port: int | None = None  # where signed requests arrive
 
     def __init__(
@@ -159,10 +160,6 @@ class SlackApp:
             on_feedback=on_feedback,
             domains=self._domains,
         )
-
-    @property
-    def name(self) -> str:
-        return PLATFORM
 
     async def close(self) -> None:
         """Leave; what is not answered stays in the inbox."""
@@ -237,7 +234,7 @@ class SlackApp:
         if not slack_events.said_by_a_person(event, bot=bot):
             return
         message, address = slack_events.said(event, team, bot=bot, domains=self._domains)
-        known = await self.inbox.takes_part(message.thread)
+        known = bool(event.get("thread_ts")) and await self.inbox.takes_part(message.thread)
         meant = slack_events.is_addressed(event, bot=bot) or (known and slack_events.may_continue(event, bot=bot))
         if meant and await self.desk.take(message, address) and not known and slack_events.is_direct(event):
             self.errands.start(partial(self._home.entitle, address, message.text))
@@ -272,7 +269,9 @@ class SlackApp:
         await ack()
 
     async def _stopped(self, event: Payload, context: Mapping[str, Any]) -> None:
-        self.desk.stop(slack_events.thread_id(context["team_id"], event["channel"], event["thread_ts"]))
+        team, channel, thread = context["team_id"], event["channel"], event["thread_ts"]
+        if not self.desk.stop(slack_events.thread_id(team, channel, thread)):
+            self.errands.start(partial(self._home.end_session, team, channel, thread))
 
     async def _reacted(self, event: Payload, context: Mapping[str, Any], *, added: bool) -> None:
         await self._feedback.reacted(event, context["team_id"], added=added)

@@ -5,7 +5,8 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -40,6 +41,12 @@ BUSY = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service
 NOT_TWICE = {"chat.postMessage", "chat.postEphemeral"}
 # A stream goes on without waiting: what it does not take now comes later, or in one piece.
 AT_ONCE = {"chat.startStream", "chat.appendStream"}
+APPS = "https://api.slack.com/apps"
+COPY_ANEW = f"copy it anew from OAuth & Permissions of your app at {APPS}"  # the bot token
+MAKE_ANEW = (  # the app token
+    f"make one with the scope connections:write under Basic Information of your app at {APPS}, "
+    "and switch Socket Mode on"
+)
 FORMS = ("conversations.", "users.", "usergroups.", "auth.", "reactions.", "apps.")  # these read no JSON
 
 Token = Callable[[str], Awaitable[str]]
@@ -192,6 +199,23 @@ class SlackApi:
         due = max(self._posted.get((team, channel), 0.0), now - POSTS_AT_ONCE * pace) + pace
         self._posted[team, channel] = due
         await asyncio.sleep(max(0.0, due - now))
+
+
+@contextmanager
+def trying(token: str, method: str, client: AsyncWebClient, remedy: str) -> Iterator[None]:
+    """A first call with the token that the variable *token* holds. Raises: ConnectorError with what to do about it."""
+    try:
+        yield
+    except SlackApiError as exc:
+        ours = _ours(method, exc)
+        if isinstance(ours, SlackRefused):
+            raise ConnectorError(f"{token} is not accepted ({ours.code}); {remedy}") from exc
+        raise ours from exc
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise ConnectorError(
+            f"Slack cannot be reached at {client.base_url} ({type(exc).__name__}); check the network, the proxy and "
+            "[slack] api_base_url"
+        ) from exc
 
 
 def _ours(method: str, exc: SlackApiError) -> ConnectorError:

@@ -1,17 +1,13 @@
 """Are Slack's tokens right, and does the app hold every scope that we use?"""
 
-import aiohttp
 from pydantic import SecretStr
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import ConnectorError
 from bot.settings import Secrets, SlackSettings
-from connectors.slack_api import web_client, web_session
+from connectors.slack_api import APPS, COPY_ANEW, MAKE_ANEW, trying, web_client, web_session
 from connectors.slack_http import EVENTS
 from connectors.slack_install import SCOPES
-
-APPS = "https://api.slack.com/apps"
 
 
 async def check_slack(settings: SlackSettings, secrets: Secrets) -> str:
@@ -34,15 +30,8 @@ async def check_slack(settings: SlackSettings, secrets: Secrets) -> str:
 
 async def _bot_token(client: AsyncWebClient, token: SecretStr) -> str:
     _require_prefix("SLACK_BOT_TOKEN", token, "xoxb-", "OAuth & Permissions")
-    try:
+    with trying("SLACK_BOT_TOKEN", "auth.test", client, COPY_ANEW):
         answer = await client.auth_test(token=token.get_secret_value())
-    except SlackApiError as exc:
-        raise ConnectorError(
-            f"SLACK_BOT_TOKEN is not accepted ({exc.response['error']}); copy it anew from OAuth & Permissions of your "
-            f"app at {APPS}"
-        ) from exc
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-        raise _unreachable(client, exc) from exc
     granted = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
     missing = sorted(set(SCOPES) - granted)
     if missing:
@@ -55,25 +44,11 @@ async def _bot_token(client: AsyncWebClient, token: SecretStr) -> str:
 
 async def _app_token(client: AsyncWebClient, token: SecretStr) -> str:
     _require_prefix("SLACK_APP_TOKEN", token, "xapp-", "Basic Information")
-    try:
+    with trying("SLACK_APP_TOKEN", "apps.connections.open", client, MAKE_ANEW):
         await client.apps_connections_open(app_token=token.get_secret_value())
-    except SlackApiError as exc:
-        raise ConnectorError(
-            f"SLACK_APP_TOKEN is not accepted ({exc.response['error']}); make one with the scope connections:write "
-            f"under Basic Information of your app at {APPS}, and switch Socket Mode on"
-        ) from exc
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-        raise _unreachable(client, exc) from exc
     return "Socket Mode"
 
 
 def _require_prefix(name: str, token: SecretStr, prefix: str, page: str) -> None:
     if not token.get_secret_value().startswith(prefix):
         raise ConnectorError(f"{name} begins with {prefix}; this is another token. It is under {page} at {APPS}")
-
-
-def _unreachable(client: AsyncWebClient, exc: Exception) -> ConnectorError:
-    return ConnectorError(
-        f"Slack cannot be reached at {client.base_url} ({type(exc).__name__}); check the network, the proxy and "
-        "[slack] api_base_url"
-    )

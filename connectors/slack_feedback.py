@@ -1,9 +1,11 @@
 """Votes, corrections and calls for a person in Slack."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -35,6 +37,7 @@ class SlackFeedback:
     votes: FeedbackStore
     on_feedback: FeedbackHandler
     domains: Sequence[DomainSettings]
+    _reacting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _asking: set[str] = field(default_factory=set)  # replies about which people are being asked
 
     async def vote(self, body: Payload) -> Errand:
@@ -90,13 +93,16 @@ class SlackFeedback:
         reply = await self.exchanges.shown_at(place_of(team, item["channel"], item["ts"]))
         if reply is None:
             return
-        user = user_id(event["user"])
-        if not added:
+        user, moment = user_id(event["user"]), datetime.fromtimestamp(float(event["event_ts"]), UTC)
+        async with self._reacting:  # two events that come together must not overtake one another
             vote = await self.votes.find(reply, user)
-            if vote is None or vote.rating != rating:
-                return
-            rating = 0
-        await self.on_feedback(Feedback(reply=reply, user=user, platform=PLATFORM, rating=rating))
+            if vote is not None and vote.rating and vote.at > moment:
+                return  # Slack repeats what was said before that vote
+            if not added:
+                if vote is None or vote.rating != rating:
+                    return
+                rating = 0
+            await self.on_feedback(Feedback(reply=reply, user=user, platform=PLATFORM, rating=rating, at=moment))
 
     async def ask_person(self, body: Payload) -> Errand:
         """Put the question, the answer and its sources before those who help with this topic; once for each answer."""

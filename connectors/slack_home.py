@@ -1,9 +1,11 @@
 """The app's own place in Slack: the home tab, and the questions that are offered to begin with."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from bot.errors import ConnectorError
 from bot.ports import People
 from bot.settings import Settings
 from connectors import slack_blocks
@@ -52,7 +54,13 @@ class SlackHome:
         """Name a new conversation in the messages tab."""
         where = {"channel_id": address["channel"], "thread_ts": address["thread"]}
         title = shortened(question, TITLE) or "A file"
-        await self.api.hint(address["team"], "assistant.threads.setTitle", **where, title=title)
+        with suppress(ConnectorError):  # an app that is no agent has no such conversations
+            await self.api.hint(address["team"], "assistant.threads.setTitle", **where, title=title)
+
+    async def end_session(self, team: str, channel: str, thread: str) -> None:
+        """Take away the sign that work goes on where none does: Slack leaves it on for an hour."""
+        where = {"channel_id": channel, "thread_ts": thread}
+        await self.api.hint(team, "agents.sessions.setStatus", **where, status="active")
 
 
 def suggestions(settings: Settings) -> list[dict[str, str]]:

@@ -5,12 +5,16 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import ConnectorError
+
+log = structlog.get_logger()
 
 EVENTS = "/slack/events"
 INSTALL = "/slack/install"
@@ -41,7 +45,11 @@ async def serve_http(bolt: AsyncApp, host: str, port: int) -> AsyncIterator[int]
             return await to_aiohttp_response(await flow.handle_installation(await to_bolt_request(request)))
 
         async def redirected(request: web.Request) -> web.StreamResponse:
-            return await to_aiohttp_response(await flow.handle_callback(await to_bolt_request(request)))
+            try:
+                return await to_aiohttp_response(await flow.handle_callback(await to_bolt_request(request)))
+            except SQLAlchemyError as exc:  # its text holds the token
+                log.error("an installation could not be kept", reason=type(exc).__name__)
+                return web.Response(status=503, text="The installation could not be kept. Please try again.")
 
         server.router.add_get(INSTALL, install)
         server.router.add_get(REDIRECT, redirected)
@@ -64,17 +72,25 @@ def refusing_replays() -> Middleware:
 
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method != "POST":  # the pages that install the app
+            return await handler(request)
         signature = request.headers.get("X-Slack-Signature", "")
+        stamp = request.headers.get("X-Slack-Request-Timestamp", "")
+        if not signature or not (stamp.isascii() and stamp.isdigit()):  # bolt trips over a stamp that is no number
+            return web.Response(status=401, text="this request is not signed")
         now = time.monotonic()
         while served and next(iter(served.values())) < now - SIGNED_SECONDS:
             served.popitem(last=False)
-        if signature and signature in served:
+        if signature in served:
             return web.Response(status=401, text="this request was served before")
-        if signature:
-            served[signature] = now
-        response = await handler(request)
-        if response.status != 200:
-            served.pop(signature, None)  # what failed may be sent again
+        served[signature] = now
+        status = 0
+        try:
+            response = await handler(request)
+            status = response.status
+        finally:
+            if status != 200:
+                served.pop(signature, None)  # what failed may be sent again
         return response
 
     return refuse

@@ -3,12 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import aiohttp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
-from slack_sdk.errors import SlackApiError
 from slack_sdk.oauth.installation_store.sqlalchemy import AsyncSQLAlchemyInstallationStore
 from slack_sdk.oauth.state_store.sqlalchemy import AsyncSQLAlchemyOAuthStateStore
 from slack_sdk.web.async_client import AsyncWebClient
@@ -18,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import ConnectorError, SettingsError, StoreError
 from bot.settings import Secrets, SlackSettings
+from connectors.slack_api import COPY_ANEW, trying
 
 # What the manifest asks for; a test holds both together.
 SCOPES = (
@@ -31,7 +30,6 @@ SCOPES = (
     "groups:history",
     "groups:read",
     "im:history",
-    "im:read",
     "im:write",
     "mpim:history",
     "mpim:read",
@@ -70,18 +68,8 @@ class OneWorkspace:
     async def find(self, team: str) -> Installed:
         """The one there is; Slack says at the first call which."""
         if self._known is None:
-            try:
+            with trying("SLACK_BOT_TOKEN", "auth.test", self.client, COPY_ANEW):
                 who = await self.client.auth_test(token=self.token)
-            except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-                raise ConnectorError(
-                    f"Slack cannot be reached at {self.client.base_url} ({type(exc).__name__}); check the network, the "
-                    "proxy and [slack] api_base_url"
-                ) from exc
-            except SlackApiError as exc:
-                raise ConnectorError(
-                    f"Slack does not accept SLACK_BOT_TOKEN ({exc.response.get('error')}); copy it anew from "
-                    "OAuth & Permissions of your app at https://api.slack.com/apps"
-                ) from exc
             self._known = Installed(str(who["team_id"]), self.token, str(who["user_id"]), str(who.get("bot_id", "")))
         return self._known
 

@@ -1,5 +1,6 @@
 """Answers in Slack that only their asker sees: to `/ask`, and to "Ask about this"."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +49,9 @@ async def respond(api: SlackApi, url: str, text: str, blocks: Blocks, *, replace
 async def open_form(api: SlackApi, body: Payload, view: Mapping[str, Any]) -> bool:
     """Whether the form opened behind a press; Slack allows it for three seconds."""
     try:
-        await api.call(body["team"]["id"], "views.open", trigger_id=body["trigger_id"], view=view)
-    except ConnectorError as exc:
+        async with asyncio.timeout(api.hint_seconds):
+            await api.call(body["team"]["id"], "views.open", trigger_id=body["trigger_id"], view=view)
+    except (ConnectorError, TimeoutError) as exc:
         log.warning("a form did not open", reason=str(exc))
         return False
     return True

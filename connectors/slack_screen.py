@@ -1,8 +1,8 @@
 """Where an answer is read in a Slack thread: streamed while it is written, or posted at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +75,7 @@ class ThreadScreen:
 
     async def finish(self, reply: Reply) -> list[str]:
         """Make the thread hold exactly the whole answer."""
-        async with self._lock:
+        async with self._ending():
             *first, last = slack_blocks.pages(reply.text)
             below = slack_blocks.below(reply, helpers=self.helpers)
             if not first and await self._stream.end(reply, below):
@@ -83,14 +83,12 @@ class ThreadScreen:
             else:
                 pages = [(page, slack_blocks.markdown(page)) for page in first]
                 written = await self._write([*pages, (last, [*slack_blocks.markdown(last), *below])])
-            await self._end_status()
             return [place_of(self._team, self._channel, ts) for ts in written]
 
     async def say(self, text: str) -> None:
         """Say *text* instead of an answer."""
-        async with self._lock:
+        async with self._ending():
             await self._write([(text, slack_blocks.markdown(text))])
-            await self._end_status()
 
     async def stopped(self) -> None:
         """Leave what was shown; nothing may seem to be working."""
@@ -101,6 +99,17 @@ class ThreadScreen:
                 else:
                     await self._write([(STOPPED, slack_blocks.markdown(STOPPED))])
             await self._stream.end_session()
+            await self._end_status()
+
+    @asynccontextmanager
+    async def _ending(self) -> AsyncIterator[None]:
+        """The last words; where they are refused for good, the place must not seem to wait for them."""
+        async with self._lock:
+            try:
+                yield
+            except SlackRefused:
+                await self._end_status()
+                raise
             await self._end_status()
 
     async def _write(self, pages: list[Page]) -> list[str]:
@@ -131,6 +140,8 @@ class ThreadScreen:
                     raise
         await self.api.turn_to_post(self._team, self._channel)
         await unbroken(self._post(number, text=text, blocks=blocks, metadata=metadata))
+        if number == 0:
+            await self._note(self._written[0])
 
     async def _post(self, number: int, **content: Any) -> None:
         self._lost = True  # until Slack has said where it is: look before the next try
@@ -143,8 +154,6 @@ class ThreadScreen:
             raise
         self._lost, self._status_on = False, False  # what is posted takes the status away
         self._written[number] = str(answer["ts"])
-        if number == 0:
-            await self._note(self._written[0])
 
     async def _note(self, ts: str) -> None:
         self._status_on = False

@@ -3,11 +3,9 @@
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
-import aiohttp
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_sdk.errors import SlackApiError
 
-from bot.errors import ConnectorError
+from connectors.slack_api import MAKE_ANEW, trying
 
 
 async def connect(handler: AsyncSocketModeHandler, api_base_url: str) -> None:
@@ -19,15 +17,6 @@ async def connect(handler: AsyncSocketModeHandler, api_base_url: str) -> None:
     socket = handler.client
     if proxy_bypass(urlsplit(api_base_url).hostname or ""):  # the SDK does not know NO_PROXY
         socket.proxy = None
-    try:
+    with trying("SLACK_APP_TOKEN", "apps.connections.open", socket.web_client, MAKE_ANEW):
         socket.wss_uri = await socket.issue_new_wss_url()
-    except SlackApiError as exc:
-        raise ConnectorError(
-            f"Slack does not accept SLACK_APP_TOKEN ({exc.response.get('error')}); make an app-level token with the "
-            "scope connections:write under Basic Information of your app, and switch Socket Mode on"
-        ) from exc
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-        raise ConnectorError(
-            f"Slack cannot be reached ({type(exc).__name__}); check the network and the proxy"
-        ) from exc
     await handler.connect_async()  # type: ignore[no-untyped-call]  # not annotated

@@ -30,6 +30,7 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=FINISHING)
+        task.cancel()
         raise
 
 
@@ -59,7 +60,10 @@ class SlackStream:
         self._held += piece
         if self.off:
             return
-        await (self._append() if self.growing else unbroken(self._start()))
+        if self.growing:
+            await self._append()
+        elif await unbroken(self._start()):
+            await self.begun(self.ts)
 
     async def end(self, reply: Reply, below: list[dict[str, Any]]) -> bool:
         """Whether the message now holds the whole answer, with *below* under it."""
@@ -90,14 +94,15 @@ class SlackStream:
         except ConnectorError:
             return  # no agent, or nothing to end
 
-    async def _start(self) -> None:
+    async def _start(self) -> bool:
+        """Whether the message is there."""
         text = self._take_held()
         if not text.strip():
             self._held = text + self._held
-            return
+            return False
         if not self.api.allowance(self.address["team"], "chat.startStream"):
             self.off = True
-            return
+            return False
         self.lost = True  # until Slack has said where it is
         try:
             answer = await self._call(
@@ -106,10 +111,10 @@ class SlackStream:
         except ConnectorError as exc:
             self.lost = isinstance(exc, ConnectorBusy) and not isinstance(exc, SlackTooOften)
             self.off = True  # one post at the end does as well
-            return
+            return False
         self.ts, self.shown, self.growing, self.lost = str(answer["ts"]), text, True, False
         self._appended = time.monotonic()
-        await self.begun(self.ts)
+        return True
 
     async def _append(self) -> None:
         if time.monotonic() - self._appended < self.api.append_seconds:

@@ -183,6 +183,11 @@ class HybridRetriever:
         found = self.search(domain, queries, without=without)
         return [retrieval.evidence or evidence.NOTHING for retrieval in found]
 
+    def documents(self, domain: str) -> dict[str, frozenset[str]]:
+        """The documents of *domain*, each with its access labels."""
+        found = [(shelf.collection.access, shelf.words.chunks) for shelf in self.shelves(domain)]
+        return {chunk.document: access for access, chunks in found for chunk in chunks}
+
     def shelves(self, domain: str) -> list[Shelf]:
         """The collections of *domain* that hold something, opened."""
         with self._lock:

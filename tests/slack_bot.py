@@ -182,6 +182,8 @@ async def bot_on(
     dies_at: str = "",
     pause: float = 0.0,
     prepared: Callable[[ScriptedAssistant], object] = lambda assistant: None,
+    port: int = 0,
+    public_url: str = "",
     **settings: Any,
 ) -> AsyncIterator[Bot]:
     """
@@ -189,7 +191,8 @@ async def bot_on(
 
     *prepared* is called before the app starts; `settings` are sections of pointsman.toml.
     """
-    tree = Settings(**{"domains": [BILLING], **settings, "slack": _slack_settings(slack, settings)})
+    of_slack = {"api_base_url": slack.url, "port": port, "public_url": public_url}
+    tree = Settings(**{"domains": [BILLING], "slack": of_slack, **settings})
     if not (folder / "bot.db").exists():
         (folder / "bot.db").write_bytes(await _new_database())
     async with open_database(f"sqlite:///{folder / 'bot.db'}") as database:
@@ -213,10 +216,6 @@ async def bot_on(
             if not socket:
                 await slack.use_http(f"http://127.0.0.1:{app.port}/slack/events")
             yield Bot(slack, app, assistant, votes, exchanges, inbox)
-
-
-def _slack_settings(slack: SlackDouble, settings: dict[str, Any]) -> dict[str, Any]:
-    return {"api_base_url": slack.url, "port": 0, **settings.get("slack", {})}
 
 
 def _secrets(slack: SlackDouble, *, socket: bool, oauth: bool) -> Secrets:

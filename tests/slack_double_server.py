@@ -141,6 +141,12 @@ class Server:
 
     async def respond(self, request: web.Request) -> web.Response:
         target = self.workspace.responses.get(request.match_info["id"])
+        fault = next((each for each in self.faults["response_url"] if each.times > 0), None)
+        if fault:
+            fault.times -= 1
+            if fault.status is None and request.transport:
+                request.transport.abort()
+            return web.Response(status=fault.status or 500)
         try:
             if target is None:
                 raise Refused("no_such_url")

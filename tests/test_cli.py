@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 import logging
 import os
 import subprocess
@@ -258,6 +259,16 @@ def test_votes_are_exported_without_personal_data(voted: Path) -> None:
     (row,) = rows_of(output)
     assert (row["rating"], row["route"], row["adapter"]) == (-1, "billing", "billing@3")
     assert row["question"].endswith("when is my refund?") and row["correction"].startswith("Ask ")
+
+
+def test_votes_from_private_places_are_exported_only_where_asked_for(voted: Path) -> None:
+    with sqlite3.connect(voted.parent / "var" / "pointsman.db") as database:
+        database.execute("UPDATE exchanges SET private = 1")
+
+    plain, asked_for = (call(voted, "feedback", "export", "--json", *more) for more in ([], ["--private"]))
+
+    assert json.loads(plain.stdout) == [] and plain.stderr.startswith("left out: 1 from private places")
+    assert len(json.loads(asked_for.stdout)) == 1
 
 
 def test_nothing_yet_is_said_so(config: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from slack_bot import ANSWER, QUESTION, Bot, bot_on, slack_with_people
+from slack_bot import QUESTION, Bot, bot_on, slack_with_people
 from slack_double_blocks import elements_of
 
 from bot.messages import Citation, Reply

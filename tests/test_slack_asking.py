@@ -8,7 +8,8 @@ from slack_bot import ANSWER, BILLING, QUESTION, Bot, bot_on, slack_with_people
 
 from bot.settings import DomainSettings
 
-TRAVEL = DomainSettings(name="travel", description="Trains", suggestions=("Which class?", "Who books?", "When?", "Why?"))
+OFTEN = ("Which class?", "Who books?", "When?", "Why?")
+TRAVEL = DomainSettings(name="travel", description="Trains", suggestions=OFTEN)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from slack_double import Posted, SlackDouble
 
 from bot.errors import StoreError
 
-PAGES = "\n\n".join("All of it is paid within fourteen days after you have sent it back. " * 20 for _ in range(15))
+PAGES = "\n\n".join(f"{n}. {'All is paid within fourteen days after you have sent it back. ' * 22}" for n in range(15))
 
 
 @pytest.fixture

@@ -224,6 +224,16 @@ async def test_stop_in_one_thread_does_not_touch_another(bot: Bot) -> None:
     assert bot.slack.answers("C1", other)[0].shown.startswith(ANSWER)
 
 
+async def test_stop_in_a_thread_where_nothing_is_written_any_more_ends_its_session(bot: Bot) -> None:
+    answer = await bot.answer()
+    bot.slack.sessions["C1", answer.thread] = "processing"  # an earlier process was killed
+
+    await bot.slack.stops("U1", answer)
+    await bot.idle()
+
+    assert bot.slack.sessions["C1", answer.thread] == "active" and answer.shown.startswith(ANSWER)
+
+
 async def test_session_of_an_app_that_is_no_agent_is_left_alone(bot: Bot) -> None:
     bot.slack.agent = False
     pause, ts = await paused(bot)

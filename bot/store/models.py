@@ -140,6 +140,64 @@ class VoteRow(Base):
     at: Mapped[datetime]
 
 
+class ReviewRow(Base):
+    """A reviewer's decision on a reply; rows are only ever added, and outlive the exchange: they hold nothing of it."""
+
+    __tablename__ = "curation"
+    __table_args__ = (Index(None, "reply", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    reply: Mapped[str]
+    state: Mapped[str]
+    target_route: Mapped[str | None]
+    fault: Mapped[str | None]
+    undo: Mapped[bool]
+    by: Mapped[str]
+    at: Mapped[datetime]
+
+
+class TargetAnswerRow(Base):
+    """The right answer of a decision; it goes when its exchange goes, whoever deletes that."""
+
+    __tablename__ = "target_answers"
+
+    id: Mapped[int] = mapped_column(ForeignKey("curation.id"), primary_key=True)
+    reply: Mapped[str] = mapped_column(ForeignKey("exchanges.reply", ondelete="CASCADE"), index=True)
+    text: Mapped[str]
+
+
+class DatasetRow(Base):
+    """One version of a domain's training data; its rows are files."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (UniqueConstraint("domain", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    domain: Mapped[str]
+    version: Mapped[str]
+    kind: Mapped[str]
+    rows: Mapped[int]
+    hash: Mapped[str]
+    created: Mapped[datetime]
+    approved_by: Mapped[Any]  # list of str
+    documents: Mapped[Any]  # list of str
+    folder: Mapped[str]  # below the storage directory
+    report: Mapped[Any]
+
+
+class DatasetSourceRow(Base):
+    """What a dataset was made from, so that a deletion finds it."""
+
+    __tablename__ = "dataset_sources"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    reply: Mapped[str] = mapped_column(index=True)
+    user: Mapped[str] = mapped_column(index=True)
+    workspace: Mapped[str]
+    document: Mapped[str] = mapped_column(index=True)
+
+
 class ExampleRow(Base):
     """An example question for the router."""
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, and_, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.messages import Stored, now
 from bot.store.database import Database
-from bot.store.models import AuditRow, ExchangeRow, InboxRow, VoteRow
+from bot.store.models import AuditRow, DatasetRow, DatasetSourceRow, ExchangeRow, InboxRow, VoteRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,19 @@ class SqlPeople:
                 delete(InboxRow).where(InboxRow.user == user, InboxRow.workspace == workspace, InboxRow.done.is_(True))
             )
             gone = Stored(questions=_count(questions), votes=_count(votes))
-            session.add(
-                AuditRow(who=user, what="people.forget", before=None, after={"questions": gone.questions}, at=now())
-            )
+            after = {"questions": gone.questions} | await _datasets(session, user, workspace)
+            session.add(AuditRow(who=user, what="people.forget", before=None, after=after, at=now()))
         return gone
+
+
+async def _datasets(session: AsyncSession, user: str, workspace: str) -> dict[str, Any]:
+    """The datasets that hold something of *user*, redacted: they are not changed, so somebody has to know."""
+    mine = select(DatasetSourceRow.dataset).where(
+        DatasetSourceRow.user == user, DatasetSourceRow.workspace == workspace
+    )
+    rows = await session.scalars(select(DatasetRow).where(DatasetRow.id.in_(mine)).order_by(DatasetRow.id))
+    found = [f"{row.domain}@{row.version}" for row in rows]
+    return {"datasets": found} if found else {}
 
 
 def _votes(user: str, workspace: str) -> Any:
