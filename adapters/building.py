@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -63,6 +63,7 @@ class DatasetBuilder:
     prompts: PromptLibrary
     redactor: Redactor
     directory: Path  # the storage directory
+    plot: Callable[[Row], bytes | None] = draw
 
     async def build(
         self, library: Library, *, kind: DatasetKind, by: str, seed: int = SEED, progress: Progress = silent
@@ -162,7 +163,7 @@ class DatasetBuilder:
             documents=tuple(sorted({source.document for source in sources} - {""})),
             report=report,
         )
-        plot = await in_thread(lambda _: draw(report), silent)
+        plot = await in_thread(lambda _: self.plot(report), silent)
         return await self.datasets.add(draft, sources, partial(self._write, draft, files, plot), by=by)
 
     def _write(self, draft: DatasetVersion, files: Mapping[str, bytes], plot: bytes | None, version: str) -> None:

@@ -23,7 +23,8 @@ def held_out(keys: Sequence[Collection[str]], *, seed: int) -> list[bool]:
         if len(chosen) + len(rows) <= wanted:
             chosen.update(rows)
     if not chosen and len(groups) > 1:
-        chosen.update(min(groups, key=lambda rows: len(rows)))
+        smallest: list[int] = min(groups, key=len)
+        chosen.update(smallest)
     return [number in chosen for number in range(len(keys))]
 
 

@@ -102,7 +102,7 @@ def _short(text: str) -> str:
 @command(feedback, "curate")
 def curate(
     settings: Settings,
-    replies: Annotated[list[str], typer.Argument(metavar="REPLY...", help="Ids from `feedback queue`.")],
+    replies: Annotated[list[str], typer.Argument(metavar="REPLY", help="Ids from `feedback queue`.")],
     approve: Annotated[bool, typer.Option("--approve", help="The answer is right.")] = False,
     correct: Annotated[str | None, typer.Option("--correct", metavar="TEXT", help="The right answer.")] = None,
     reject: Annotated[bool, typer.Option("--reject", help="The answer is wrong.")] = False,
@@ -128,6 +128,8 @@ def curate(
         raise typer.BadParameter("give one of --approve, --correct, --reject, --needs-person, --undo")
     if undo and (route or fault):
         raise typer.BadParameter("--undo takes neither --route nor --fault")
+    if approve and fault:
+        raise typer.BadParameter("--approve takes no --fault: the answer is right")
     if route not in (None, GENERAL):
         settings.domain(str(route))
 

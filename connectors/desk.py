@@ -101,6 +101,11 @@ class Desk:
     _threads: dict[str, str] = field(default_factory=dict)  # message id -> thread, of what may still be stopped
     _stopped: set[str] = field(default_factory=set)  # message ids whose askers pressed Stop
 
+    @property
+    def working(self) -> int:
+        """How many questions are being answered."""
+        return len(self._answering)
+
     async def take(
         self, message: Message, address: Mapping[str, str], *, acknowledge: Acknowledge | None = None
     ) -> bool:

@@ -1,7 +1,7 @@
 """Who reads along in Discord: what everybody who sees a channel may read, and what one person may."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import aiohttp
@@ -13,7 +13,7 @@ from bot.ports import ExchangeStore, FileReader
 from bot.settings import AccessSettings
 from connectors.access import NOBODYS, labels_of, shared_labels
 from connectors.discord_events import file_url_is_discords, user_id
-from connectors.files import LARGEST, TOO_LARGE, shared_files
+from connectors.files import at_most, shared_files
 
 FRESH_SECONDS = 60.0  # how long a person's roles are believed
 MOST_KEPT = 10_000  # people whose roles are kept
@@ -32,7 +32,6 @@ class DiscordRooms:
     read_file: FileReader
     session: aiohttp.ClientSession
     hosts: Sequence[str]  # from which files are fetched besides Discord's own
-    clock: Callable[[], float] = time.monotonic
     _roles: dict[tuple[int, int], tuple[float, frozenset[str]]] = field(default_factory=dict)
 
     async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
@@ -69,22 +68,24 @@ class DiscordRooms:
 
     async def person(self, user: int) -> frozenset[str]:
         """The labels of one person, by name and by the roles that count on any of our servers."""
-        mine = labels_of({user_id(user)}, self.access)
+        mine = self._known(user)
+        counting = {name for entry in self.access for name in entry.members if name.startswith("discord:role:")}
+        roles = [int(name.rpartition(":")[2]) for name in counting]
         for guild in self.client.guilds:
-            if any(f"discord:role:{role.id}" in entry.members for entry in self.access for role in guild.roles):
+            if any(guild.get_role(role) for role in roles):
                 mine |= await self._roles_in(guild, user)
         return mine
 
     async def _roles_in(self, guild: discord.Guild, user: int) -> frozenset[str]:
         until, labels = self._roles.get((guild.id, user), (0.0, NOBODYS))
-        if until < self.clock():
+        if until <= time.monotonic():
             try:
                 labels = self._of_roles((await guild.fetch_member(user)).roles)
             except discord.HTTPException:  # not a member, or Discord does not say: no label by a role
                 labels = NOBODYS
             if len(self._roles) >= MOST_KEPT:
                 self._roles.clear()
-            self._roles[guild.id, user] = (self.clock() + FRESH_SECONDS, labels)
+            self._roles[guild.id, user] = (time.monotonic() + FRESH_SECONDS, labels)
         return labels
 
     def _of_roles(self, roles: Sequence[discord.Role]) -> frozenset[str]:
@@ -101,23 +102,19 @@ class DiscordRooms:
             async with self.session.get(file["url"], timeout=timeout) as response:
                 if response.status >= 400:
                     raise InputError("Discord no longer has it; please share it again")
-                data = bytearray()
-                async for piece in response.content.iter_chunked(65_536):
-                    data += piece
-                    if len(data) > LARGEST:
-                        raise InputError(TOO_LARGE)
+                return await at_most(response.content)
         except (TimeoutError, aiohttp.ClientError) as exc:
             raise InputError("it could not be fetched from Discord; please share it again") from exc
-        return bytes(data)
 
 
 def _viewing_roles(channel: discord.abc.GuildChannel) -> list[discord.Role]:
-    """The roles by which one sees *channel*."""
+    """The roles by which one sees *channel*; another bot that does is somebody without a label."""
+    mine = channel.guild.self_role
     return [
         role
         for role in channel.guild.roles
         if not role.permissions.administrator
-        and not role.is_bot_managed()
+        and role != mine
         and not role.is_default()
         and channel.permissions_for(role).view_channel
     ]

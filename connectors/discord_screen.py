@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import discord
 
 from bot import wording
+from bot.errors import ConnectorBusy, ConnectorError
 from bot.messages import Citation, Pending, Reply
 from bot.settings import DomainSettings
 from connectors.access import help_channel
@@ -39,6 +40,7 @@ class DiscordScreen:
     _text: str = ""
     _edited: float = -math.inf
     _editing: "asyncio.Task[None] | None" = None
+    _refused: bool = False
 
     async def waiting(self) -> None:
         """Show that work goes on; Discord hides it after ten seconds."""
@@ -50,15 +52,20 @@ class DiscordScreen:
         """Take the next piece."""
         self._text += piece
         busy = self._editing is not None and not self._editing.done()
-        if not busy and time.monotonic() - self._edited >= EDIT_SECONDS and self._text.strip():
+        if not busy and not self._refused and time.monotonic() - self._edited >= EDIT_SECONDS and self._text.strip():
             self._edited = time.monotonic()
             text = self._text
             self._editing = self.errands.start(lambda: self._grow(text))
 
     async def _grow(self, text: str) -> None:
         first, *_ = split(harmless(text), LONGEST - len(GROWING))
-        with suppress(Deleted), refusals():
-            await self.sheet.write(0, content=first + GROWING)
+        try:
+            with refusals():
+                await self.sheet.write(0, content=first + GROWING)
+        except ConnectorBusy:
+            pass  # the next edit may succeed
+        except ConnectorError:
+            self._refused = True  # as the whole will be, which is told; many refusals would have us shut out
 
     async def finish(self, reply: Reply) -> list[str]:
         """Make what is read the whole answer."""

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+import aiohttp
+
 from bot.errors import InputError
 from bot.messages import Message
 from bot.ports import ExchangeStore, FileReader
@@ -49,3 +51,13 @@ async def _read(file: Mapping[str, Any], fetch: Fetch, read: FileReader) -> Sequ
         return await read(name, await fetch(file))
     except InputError as exc:
         raise InputError(f"I cannot read {name}: {exc}") from exc
+
+
+async def at_most(content: aiohttp.StreamReader) -> bytes:
+    """The bytes of a file as they come. Raises: InputError where there are too many."""
+    data = bytearray()
+    async for piece in content.iter_chunked(65_536):
+        data += piece
+        if len(data) > LARGEST:
+            raise InputError(TOO_LARGE)
+    return bytes(data)

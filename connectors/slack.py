@@ -31,11 +31,12 @@ from bot.ports import (
 )
 from bot.settings import Secrets, Settings
 from connectors import slack_blocks, slack_events
+from connectors.access import help_channel
 from connectors.desk import Desk, Errand, Errands, Screen
 from connectors.quota import Quota
 from connectors.slack_api import SlackApi, quiet_logger, web_client, web_session
 from connectors.slack_events import IN_PRIVATE, PLATFORM, Payload
-from connectors.slack_feedback import SlackFeedback, form_values, help_channel
+from connectors.slack_feedback import SlackFeedback, form_values
 from connectors.slack_home import SlackHome
 from connectors.slack_http import serve_http
 from connectors.slack_install import Authorize, ManyWorkspaces, OneWorkspace, Workspaces, oauth_settings
@@ -44,6 +45,7 @@ from connectors.slack_rooms import SlackRooms
 from connectors.slack_screen import ThreadScreen
 from connectors.slack_socket import connect
 from connectors.slack_text import plain
+from connectors.votes import Votes
 
 
 @dataclass
@@ -156,8 +158,7 @@ class SlackApp:
             api=api,
             rooms=self._rooms,
             exchanges=connector.exchanges,
-            votes=connector.votes,
-            on_feedback=on_feedback,
+            votes=Votes(PLATFORM, connector.exchanges, connector.votes, on_feedback),
             domains=self._domains,
         )
 
@@ -168,7 +169,7 @@ class SlackApp:
 
     def screen(self, pending: Pending, begun: OnText) -> Screen:
         """Where this answer is read."""
-        helpers = any(help_channel(self._domains, domain.name) for domain in self._domains)
+        helpers = any(help_channel(self._domains, domain.name, PLATFORM) for domain in self._domains)
         if pending.address["how"] == IN_PRIVATE:
             return PrivateScreen(api=self.api, pending=pending, helpers=helpers)
         return ThreadScreen(

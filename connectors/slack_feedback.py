@@ -1,19 +1,18 @@
 """Votes, corrections and calls for a person in Slack."""
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from bot.errors import ConnectorError, StoreError
-from bot.messages import Exchange, Feedback
-from bot.ports import ExchangeStore, FeedbackHandler, FeedbackStore
+from bot.errors import ConnectorError
+from bot.messages import Exchange
+from bot.ports import ExchangeStore
 from bot.settings import DomainSettings
 from connectors import slack_blocks
+from connectors.access import help_channel
 from connectors.desk import Errand
 from connectors.slack_api import SlackApi, SlackRefused
 from connectors.slack_events import PLATFORM, Payload, user_id
@@ -22,8 +21,8 @@ from connectors.slack_rooms import SlackRooms
 from connectors.slack_screen import place_of
 from connectors.slack_stream import metadata_of
 from connectors.slack_text import escaped
+from connectors.votes import GONE, TAKEN_BACK, Votes
 
-GONE = "I no longer keep that answer, so I cannot note your vote."
 UP, DOWN = {"+1", "thumbsup"}, {"-1", "thumbsdown"}
 
 
@@ -34,17 +33,15 @@ class SlackFeedback:
     api: SlackApi
     rooms: SlackRooms
     exchanges: ExchangeStore
-    votes: FeedbackStore
-    on_feedback: FeedbackHandler
+    votes: Votes
     domains: Sequence[DomainSettings]
-    _reacting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _asking: set[str] = field(default_factory=set)  # replies about which people are being asked
 
     async def vote(self, body: Payload) -> Errand:
         """A press on a thumb."""
         sign, _, reply = body["actions"][0]["value"].partition(":")
         rating: Literal[1, -1] = 1 if sign == "up" else -1
-        if not await self._save(Feedback(reply=reply, user=_user(body), platform=PLATFORM, rating=rating)):
+        if not await self.votes.give(reply, _user(body), rating):
             return partial(self._say, body, GONE)
         return partial(self._noted, body, reply, rating)
 
@@ -64,45 +61,31 @@ class SlackFeedback:
     async def explain(self, body: Payload) -> Errand | None:
         """What somebody wrote into the form behind a thumbs-down."""
         given = form_values(body)
-        kept = await self._save(
-            Feedback(
-                reply=body["view"]["private_metadata"],
-                user=_user(body),
-                platform=PLATFORM,
-                rating=-1,
-                reason=given.get("reason"),
-                correction=given.get("correction"),
-                wrong_route=given.get("route"),
-            )
+        kept = await self.votes.give(
+            body["view"]["private_metadata"],
+            _user(body),
+            -1,
+            reason=given.get("reason"),
+            correction=given.get("correction"),
+            wrong_route=given.get("route"),
         )
         return None if kept else partial(self._say, body, GONE)
 
     async def take_back(self, body: Payload) -> Errand:
         """The button on the note that a vote was taken."""
         reply = body["actions"][0]["value"]
-        kept = await self._save(Feedback(reply=reply, user=_user(body), platform=PLATFORM, rating=0))
-        return partial(self._say, body, "Your vote is taken back." if kept else GONE)
+        kept = await self.votes.give(reply, _user(body), 0)
+        return partial(self._say, body, TAKEN_BACK if kept else GONE)
 
     async def reacted(self, event: Payload, team: str, *, added: bool) -> None:
         """A thumb as a reaction counts like the button; taken off, it takes back the vote that it gave."""
         name = event.get("reaction", "").partition("::")[0]
-        rating: Literal[1, -1, 0] = 1 if name in UP else -1 if name in DOWN else 0
         item = event.get("item", {})
-        if not rating or item.get("type") != "message":
-            return
-        reply = await self.exchanges.shown_at(place_of(team, item["channel"], item["ts"]))
-        if reply is None:
-            return
-        user, moment = user_id(event["user"]), datetime.fromtimestamp(float(event["event_ts"]), UTC)
-        async with self._reacting:  # two events that come together must not overtake one another
-            vote = await self.votes.find(reply, user)
-            if vote is not None and vote.rating and vote.at > moment:
-                return  # Slack repeats what was said before that vote
-            if not added:
-                if vote is None or vote.rating != rating:
-                    return
-                rating = 0
-            await self.on_feedback(Feedback(reply=reply, user=user, platform=PLATFORM, rating=rating, at=moment))
+        if name in UP | DOWN and item.get("type") == "message":
+            place = place_of(team, item["channel"], item["ts"])
+            moment = datetime.fromtimestamp(float(event["event_ts"]), UTC)
+            rating: Literal[1, -1] = 1 if name in UP else -1
+            await self.votes.react(place, user_id(event["user"]), rating, added=added, at=moment)
 
     async def ask_person(self, body: Payload) -> Errand:
         """Put the question, the answer and its sources before those who help with this topic; once for each answer."""
@@ -110,7 +93,7 @@ class SlackFeedback:
 
     async def _ask_person(self, body: Payload, reply: str) -> None:
         exchange = await self.exchanges.find(reply)
-        channel = help_channel(self.domains, exchange.reply.route) if exchange else None
+        channel = help_channel(self.domains, exchange.reply.route, PLATFORM) if exchange else None
         if exchange is None or channel is None:
             await self._say(body, "I know nobody to ask about this. Please ask in your usual channel.")
             return
@@ -156,17 +139,7 @@ class SlackFeedback:
         """What the helper wrote is a correction that admins review, and goes to the asker."""
         place, answer = json.loads(body["view"]["private_metadata"]), form_values(body).get("answer")
         if answer:
-            with suppress(StoreError):  # the answer is older than what we keep
-                await self.on_feedback(
-                    Feedback(
-                        reply=place["reply"],
-                        user=_user(body),
-                        platform=PLATFORM,
-                        rating=-1,
-                        reason="answered by a person",
-                        correction=answer,
-                    )
-                )
+            await self.votes.give(place["reply"], _user(body), -1, reason="answered by a person", correction=answer)
         return partial(self._report, body, place, answer)
 
     async def _report(self, body: Payload, place: Mapping[str, str], answer: str | None) -> None:
@@ -193,16 +166,6 @@ class SlackFeedback:
         except SlackRefused:
             await self.api.call(team, "chat.postMessage", channel=place["asker"], **message)
 
-    async def _save(self, feedback: Feedback) -> bool:
-        """Whether the vote is kept; an answer that is no longer stored cannot be voted on."""
-        try:
-            await self.on_feedback(feedback)
-        except StoreError:
-            if await self.exchanges.find(feedback.reply) is not None:
-                raise
-            return False
-        return True
-
     async def _open_or_say(self, body: Payload, view: Mapping[str, Any]) -> None:
         if not await open_form(self.api, body, view):
             await self._say(body, TOO_LATE)
@@ -228,12 +191,6 @@ class SlackFeedback:
 def _call_of(reply: str) -> str:
     """Where the store notes that people were asked about an answer."""
     return f"help:{reply}"
-
-
-def help_channel(domains: Sequence[DomainSettings], route: str) -> str | None:
-    """Where people help with *route*."""
-    helpers = next((domain.help for domain in domains if domain.name == route), ())
-    return next((place.removeprefix("slack:") for place in helpers if place.startswith("slack:")), None)
 
 
 def form_values(body: Payload) -> Mapping[str, str]:

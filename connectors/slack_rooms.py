@@ -1,10 +1,9 @@
 """Who reads along in Slack: kinds of channels, their members, groups of users; and the files that people share."""
 
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from bot.messages import Message
 from bot.ports import ExchangeStore, FileReader
 from bot.settings import AccessSettings
 from connectors.access import NOBODYS, labels_of, shared_labels
+from connectors.files import at_most, shared_files
 from connectors.slack_api import SlackApi
 from connectors.slack_events import IN_PRIVATE, user_id
 
@@ -23,10 +23,6 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 60.0  # how long a membership is believed
 MANY = 200  # members of a private channel; beyond, it is treated as a public one
-MEMORY = 6  # exchanges of a thread in which an earlier file is looked for
-MEGABYTE = 1_000_000
-LARGEST = 10 * MEGABYTE
-MOST = 60  # passages of all files of a question
 
 T = TypeVar("T")
 
@@ -60,7 +56,9 @@ class SlackRooms:
         if address["how"] == IN_PRIVATE:
             return replace(message, labels=await self.person(team, user), private=True)
         room = await self.room(team, channel, user, kind=address.get("kind", ""))
-        name, passages = await self._shared(message, address)
+        name, passages = await shared_files(
+            message, address, fetch=partial(self._fetch, team), read=self.read_file, exchanges=self.exchanges
+        )
         return replace(
             message,
             labels=room.labels,
@@ -135,28 +133,7 @@ class SlackRooms:
             self._kept[key] = (time.monotonic() + FRESH_SECONDS, value)
         return value  # type: ignore[no-any-return]  # of the same key, so of the same kind
 
-    async def _shared(self, message: Message, address: Mapping[str, str]) -> tuple[str, tuple[str, ...] | None]:
-        """The files of this message, else those of the thread: name and text."""
-        files = json.loads(address.get("files", "[]"))
-        if not files:
-            past = await self.exchanges.thread(message.thread, last=MEMORY)
-            given = [each.message for each in past if each.message.passages]
-            return (given[-1].source, given[-1].passages) if given else ("", None)
-        passages: list[str] = []
-        for file in files:
-            passages += await self._read(address["team"], file)
-        if len(passages) > MOST:
-            raise InputError("These files are too long together; please share fewer, or the parts that matter.")
-        return ", ".join(file["name"] for file in files), tuple(passages)
-
-    async def _read(self, team: str, file: Mapping[str, Any]) -> Sequence[str]:
-        name = PurePath(file["name"]).name
-        try:
-            return await self.read_file(name, await self._download(team, name, file))
-        except InputError as exc:
-            raise InputError(f"I cannot read {name}: {exc}") from exc
-
-    async def _download(self, team: str, name: str, file: Mapping[str, Any]) -> bytes:
+    async def _fetch(self, team: str, file: Mapping[str, Any]) -> bytes:
         if not self._is_slacks(file["url"]):  # the token goes to nobody else
             raise InputError("it is not kept at Slack; please upload it here")
         headers = {"Authorization": f"Bearer {await self.api.token(team)}"}
@@ -164,17 +141,12 @@ class SlackRooms:
             async with self.api.session.get(file["url"], headers=headers) as response:
                 # Without the right to read files Slack answers with a page for signing in.
                 if response.status >= 400 or (
-                    response.content_type == "text/html" and not name.lower().endswith((".html", ".htm"))
+                    response.content_type == "text/html" and not file["name"].lower().endswith((".html", ".htm"))
                 ):
                     raise InputError("Slack does not give it to me; an admin has to grant the scope files:read")
-                data = await response.content.read(LARGEST + 1)
-                while len(data) <= LARGEST and (more := await response.content.read(LARGEST + 1 - len(data))):
-                    data += more
+                return await at_most(response.content)
         except (TimeoutError, aiohttp.ClientError) as exc:
             raise InputError("it could not be fetched from Slack; please share it again") from exc
-        if len(data) > LARGEST:
-            raise InputError(f"it has more than {LARGEST // MEGABYTE} MB; please share the part that matters")
-        return data
 
     def _is_slacks(self, url: str) -> bool:
         where, home = urlsplit(url), urlsplit(self.api.client.base_url)

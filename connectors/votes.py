@@ -1,10 +1,12 @@
 """Votes as every chat platform gives them: a button, a reaction, a form behind a bad one, and the way back."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from bot.errors import StoreError
-from bot.messages import Feedback
+from bot.messages import Feedback, now
 from bot.ports import ExchangeStore, FeedbackHandler, FeedbackStore
 
 GONE = "I no longer keep that answer, so I cannot note your vote."
@@ -24,6 +26,7 @@ class Votes:
     exchanges: ExchangeStore
     votes: FeedbackStore
     on_feedback: FeedbackHandler
+    _reacting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def give(
         self,
@@ -34,6 +37,7 @@ class Votes:
         reason: str | None = None,
         correction: str | None = None,
         wrong_route: str | None = None,
+        at: datetime | None = None,
     ) -> bool:
         """Returns: whether the vote is kept; it is not where the answer is no longer stored."""
         feedback = Feedback(
@@ -44,6 +48,7 @@ class Votes:
             reason=reason or None,
             correction=correction or None,
             wrong_route=wrong_route or None,
+            at=at or now(),
         )
         try:
             await self.on_feedback(feedback)
@@ -53,14 +58,22 @@ class Votes:
             return False
         return True
 
-    async def react(self, place: str, user: str, rating: Literal[1, -1], *, added: bool) -> None:
-        """A thumb as a reaction counts like the button; taken off, it takes back the vote that it gave."""
+    async def react(
+        self, place: str, user: str, rating: Literal[1, -1], *, added: bool, at: datetime | None = None
+    ) -> None:
+        """
+        A thumb as a reaction counts like the button; taken off, it takes back the vote that it gave.
+
+        *at*: when it was pressed, where the platform says so; what is older than the vote we have is a repetition.
+        """
         reply = await self.exchanges.shown_at(place)
         if reply is None:
             return
-        if added:
-            await self.give(reply, user, rating)
-            return
-        vote = await self.votes.find(reply, user)
-        if vote is not None and vote.rating == rating:
-            await self.give(reply, user, 0)
+        async with self._reacting:  # two events that come together must not overtake one another
+            vote = await self.votes.find(reply, user)
+            if at is not None and vote is not None and vote.rating and vote.at > at:
+                return
+            if added:
+                await self.give(reply, user, rating, at=at)
+            elif vote is not None and vote.rating == rating:
+                await self.give(reply, user, 0, at=at)

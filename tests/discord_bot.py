@@ -15,8 +15,8 @@ from simcord.backend.cdn import CdnStore
 from simcord.enums import ChannelType
 from slack_bot import ANSWER, MortalInbox, Pause, ScriptedAssistant, _new_database
 
-from bot.errors import InputError
-from bot.messages import Feedback
+from bot.errors import InputError, StoreError
+from bot.messages import Exchange, Feedback
 from bot.settings import DomainSettings, Secrets, Settings
 from bot.store.audit import SqlAudit
 from bot.store.channels import SqlChannels
@@ -41,6 +41,18 @@ class Inbox(MortalInbox):
         if step == self.dies_at:
             self.died.set()
             await asyncio.sleep(3600)
+
+
+@dataclass(frozen=True)
+class Exchanges(SqlExchangeStore):
+    """Exchanges that cannot be read as often as a test likes."""
+
+    refusals: list[StoreError] = field(default_factory=list)
+
+    async def find(self, reply: str) -> Exchange | None:
+        if self.refusals:
+            raise self.refusals.pop()
+        return await super().find(reply)
 
 
 class Files(CdnStore):
@@ -89,7 +101,7 @@ class Bot:
     refusals: list[Exception] = field(default_factory=list)  # of the next votes
 
     def __post_init__(self) -> None:
-        self.exchanges, self.votes = SqlExchangeStore(self.database), SqlFeedbackStore(self.database)
+        self.exchanges, self.votes = Exchanges(self.database), SqlFeedbackStore(self.database)
         self.people, self.channels = SqlPeople(self.database), SqlChannels(self.database)
         self.audit = SqlAudit(self.database)
 
@@ -156,6 +168,11 @@ class Bot:
         """The same, where the last message is meant."""
         return (await self.answers(text, **more))[-1]
 
+    async def stands_still(self) -> None:
+        """When no edit of a growing answer is under way."""
+        while self.client.errands.running:  # noqa: ASYNC110  # they set no event
+            await asyncio.sleep(0.005)
+
     def said(self, at: Any = None) -> list[discord.Message]:
         """What the bot has said and everybody there sees, oldest first."""
         shown = [each for each in (at or self.general).history() if each.author.id == self.me]
@@ -215,7 +232,12 @@ def button(message: Any, start: str) -> str:
 
 @asynccontextmanager
 async def bot_on_discord(
-    folder: Path, prepared: Prepared = lambda assistant: None, *, dies_at: str = "", **settings: Any
+    folder: Path,
+    prepared: Prepared = lambda assistant: None,
+    *,
+    dies_at: str = "",
+    shards: int | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Bot]:
     """Our bot, ready on a simulated Discord; its database survives in *folder*. `settings` are sections of the file."""
     if not (folder / "bot.db").exists():
@@ -224,7 +246,7 @@ async def bot_on_discord(
         bot = Bot(folder, database, opened)
         await opened.enter_async_context(bot.files.served())
         client = await bot.connect(prepared, dies_at=dies_at, **settings)
-        bot.env = await opened.enter_async_context(_discord_for(client))
+        bot.env = await opened.enter_async_context(_discord_for(client, shards))
         bot.env.backend.cdn = bot.files
         bot.settle_in()
         yield bot
@@ -232,9 +254,9 @@ async def bot_on_discord(
 
 
 @asynccontextmanager
-async def _discord_for(client: DiscordClient) -> AsyncIterator[simcord.Env]:
+async def _discord_for(client: DiscordClient, shards: int | None) -> AsyncIterator[simcord.Env]:
     """As simcord.run(), which pytest's fixtures cannot leave in the context in which they entered it."""
-    env = simcord.Env(client)
+    env = simcord.Env(client, shard_count=shards)
     await env.start()
     try:
         yield env

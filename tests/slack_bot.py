@@ -120,10 +120,10 @@ class Bot:
     inbox: MortalInbox
 
     async def idle(self, seconds: float = 5.0) -> None:
-        """When all that was asked and pressed so far is answered and done."""
+        """When all that was asked and pressed so far is answered and done, or left to the next start."""
         async with asyncio.timeout(seconds):
             await self.slack.settle()
-            while self.app.errands.running or await self.inbox.unfinished():  # noqa: ASYNC110  # they set no event
+            while self.app.errands.running or self.app.desk.working:  # noqa: ASYNC110  # they set no event
                 await asyncio.sleep(0.005)
             await self.slack.settle()
 

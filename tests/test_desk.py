@@ -11,8 +11,7 @@ from bot import wording
 from bot.errors import ConnectorBusy, ConnectorError, GenerationError, InputError, StoreError
 from bot.messages import Message, Reply
 from bot.ports import OnText
-from connectors import desk as desk_module
-from connectors.desk import Desk, Errands
+from connectors.desk import Desk
 from connectors.quota import Quota
 
 FIRST = replace(MESSAGE, id="first", thread="T1")
@@ -377,34 +376,3 @@ async def test_stop_says_whether_there_was_anything_to_stop() -> None:
 
     assert (office.desk.stop("T1"), office.desk.stop("T1"), office.desk.stop("T9")) == (True, False, False)
     await office.answered(FIRST)
-
-
-@pytest.mark.parametrize("failure", [ConnectorError("refused"), ZeroDivisionError()])
-async def test_errand_that_fails_is_in_the_log_and_harms_nobody(
-    failure: Exception, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async def errand() -> None:
-        raise failure
-
-    errands = Errands()
-    errands.start(errand)
-    await errands.close()
-
-    assert type(failure).__name__ in (said := capsys.readouterr().out) or str(failure) in said
-    assert errands.running == set()
-
-
-async def test_closing_waits_for_errands_but_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk_module, "CLOSING", 0.05)
-    done: list[str] = []
-
-    async def errand(seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        done.append(f"after {seconds}")
-
-    errands = Errands()
-    errands.start(lambda: errand(0.01))
-    errands.start(lambda: errand(60))
-    await errands.close()
-
-    assert done == ["after 0.01"] and errands.running == set()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import discord
 import pytest
@@ -27,8 +28,9 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
 async def grown(bot: Bot) -> discord.Message:
     """What there is of an answer while it is written."""
     async with asyncio.timeout(2):
-        while not bot.said() or bot.client.errands.running:  # noqa: ASYNC110  # they set no event
+        while not bot.said():  # noqa: ASYNC110  # it sets no event
             await asyncio.sleep(0.005)
+        await bot.stands_still()
     return bot.said()[-1]
 
 
@@ -276,7 +278,7 @@ async def test_channel_that_is_deleted_meanwhile_is_no_matter(bot: Bot) -> None:
 # Where the bot may not, or cannot
 
 
-def silenced(bot: Bot) -> object:
+def silenced(bot: Bot) -> Any:
     """A channel in which the bot may read and not write."""
     return bot.guild.create_text_channel(
         "quiet", overwrites={bot.client.user: discord.PermissionOverwrite(send_messages=False)}
@@ -291,6 +293,21 @@ async def test_asker_is_told_in_direct_messages_where_the_bot_may_not_write(bot:
     (told,) = bot.direct()
     assert told.startswith("I may not write where you asked me.")
     assert await bot.inbox.unfinished() == ()
+
+
+async def test_bot_does_not_insist_where_it_may_not_write(bot: Bot) -> None:
+    quiet = silenced(bot)
+    bot.assistant.says("one two three", "one ", "two ", "three")
+    pause = bot.assistant.between = Pause()
+    asking = asyncio.create_task(bot.answers(at=quiet))
+    await pause.reached.wait()
+    await bot.stands_still()
+
+    bot.env.backend.advance_clock(60.0)
+    pause.over.set()
+    await asking
+
+    assert len(bot.requests("POST", f"/channels/{quiet.id}/messages")) == 2  # the first piece, and the whole
 
 
 async def test_nobody_is_told_who_takes_no_direct_messages(bot: Bot) -> None:

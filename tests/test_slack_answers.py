@@ -20,6 +20,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     async with slack_with_people() as slack, bot_on(slack, tmp_path) as bot:
         yield bot
         slack.assert_clean()
+        assert await bot.inbox.unfinished() == ()
 
 
 # Files
@@ -81,13 +82,12 @@ async def test_file_that_is_kept_elsewhere_is_not_fetched_with_our_token(bot: Bo
     assert answer.shown == "I cannot read terms.md: it is not kept at Slack; please upload it here"
 
 
-async def test_file_that_is_too_large_is_refused(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.slack_rooms.LARGEST", 1_000_000)
-    file = bot.slack.add_file("terms.md", b"x" * 1_000_001)
+async def test_file_that_is_too_large_is_refused(bot: Bot) -> None:
+    file = bot.slack.add_file("terms.md", b"x" * 10_000_001)
 
     answer = await bot.answer("U1", "C1", QUESTION, files=[file])
 
-    assert answer.shown.startswith("I cannot read terms.md: it has more than 1 MB")
+    assert answer.shown.startswith("I cannot read terms.md: it has more than 10 MB")
 
 
 # Where an answer is from

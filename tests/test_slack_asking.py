@@ -17,6 +17,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     async with slack_with_people() as slack, bot_on(slack, tmp_path) as bot:
         yield bot
         slack.assert_clean()
+        assert await bot.inbox.unfinished() == ()
 
 
 # Ways in

@@ -1,5 +1,6 @@
 """Votes, reasons, corrections, and calls for a person."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     async with slack_with_people() as slack, bot_on(slack, tmp_path) as bot:
         yield bot
         slack.assert_clean()
+        assert await bot.inbox.unfinished() == ()
 
 
 async def the_vote(bot: Bot) -> Feedback:
@@ -85,16 +87,19 @@ async def test_form_that_slack_does_not_open_loses_neither_the_vote_nor_the_note
 
 async def test_votes_and_forms_are_acknowledged_in_time_although_slack_is_slow(bot: Bot) -> None:
     answer = await bot.answer()
-    bot.slack.acks.clear()
-    for method in ("views.open", "chat.postMessage", "views.publish"):
+    slow = ("views.open", "chat.postMessage", "views.publish")
+    for method in slow:
         bot.slack.slow(method, 0.3)
 
+    await bot.slack.opens_home("U1")
     await bot.slack.clicks("U1", answer, "vote", "negative")
     await bot.slack.clicks("U1", answer, "ask_person")
-    await bot.slack.opens_home("U1")
+    await bot.slack.settle()
+    acknowledged = time.monotonic()
     await bot.idle()
 
-    assert max(bot.slack.acks) < 0.3 and bot.slack.modal("U1") and bot.slack.home("U1")
+    done = [call.at for call in bot.slack.calls if call.method in slow]
+    assert len(done) == 3 and acknowledged < min(done)
 
 
 async def test_vote_can_be_changed_and_taken_back(bot: Bot) -> None:

@@ -106,8 +106,10 @@ async def test_data_are_deleted_on_the_home_tab(bot: Bot) -> None:
 
 async def test_acknowledgement_comes_in_time(bot: Bot) -> None:
     await bot.answer()
+    await bot.slack.commands("U1", "C1", "/ask", "When is my refund?")
+    await bot.idle()
 
-    assert max(bot.slack.acks) < 0.5
+    assert max(bot.slack.acks) < 3  # seconds that Slack waits
 
 
 @pytest.mark.parametrize("socket", [True, False])

@@ -178,22 +178,28 @@ async def test_conversations_of_two_workspaces_never_meet(bot: Bot) -> None:
 # Secrets
 
 
+async def everything_happens(folder: Path) -> SlackDouble:
+    """An installation, answers in both modes, an error, a file and a vote."""
+    port = unused_port()
+    where = {"port": port, "public_url": f"http://127.0.0.1:{port}"}
+    async with slack_with_people() as slack:
+        async with bot_on(slack, folder, socket=False, oauth=True, **where) as bot:
+            await installed(bot, "T1")
+            slack.fail("chat.stopStream", error="invalid_blocks")
+            await bot.answers("U1", "C1", QUESTION)
+        (folder / "socket").mkdir()
+        async with bot_on(slack, folder / "socket") as bot:
+            await bot.answers("U1", "C1", QUESTION, files=[slack.add_file("a.md", b"x")])
+            await bot.clicks("U1", slack.answers("C1")[-1], "vote", "negative")
+    return slack
+
+
 async def test_no_secret_is_ever_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO)  # what --debug shows of the libraries, see bot/command.py
     caplog.set_level(logging.DEBUG, "slack")
-    port = unused_port()
-    where = {"port": port, "public_url": f"http://127.0.0.1:{port}"}
-    async with slack_with_people() as slack:
-        async with bot_on(slack, tmp_path, socket=False, oauth=True, **where) as bot:
-            await installed(bot, "T1")
-            slack.fail("chat.stopStream", error="invalid_blocks")
-            await bot.answers("U1", "C1", QUESTION)
-        (tmp_path / "socket").mkdir()
-        async with bot_on(slack, tmp_path / "socket") as bot:
-            await bot.answers("U1", "C1", QUESTION, files=[slack.add_file("a.md", b"x")])
-            await bot.clicks("U1", slack.answers("C1")[-1], "vote", "negative")
+    slack = await everything_happens(tmp_path)
 
     ours = [each.getMessage() for each in caplog.records if each.name != "aiohttp.access"]  # the double's
     said = "\n".join(ours) + "".join(capsys.readouterr())

@@ -21,7 +21,7 @@ from bot.store.examples import SqlExampleStore
 from bot.store.exchanges import SqlExchangeStore
 from bot.store.inbox import SqlInbox
 from bot.store.models import Base
-from bot.store.schema import upgrade
+from bot.store.schema import newest, upgrade
 
 PAGE = 4096  # bytes; SQLite's default
 
@@ -83,7 +83,7 @@ async def test_an_empty_file_becomes_a_database_and_keeps_what_is_stored(file: P
 
 async def test_a_database_without_our_schema_is_refused_until_it_is_upgraded(file: Path) -> None:
     run(file, "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-    with pytest.raises(StoreError, match="has schema none, not 0002; run `pointsman db upgrade`"):
+    with pytest.raises(StoreError, match=f"has schema none, not {newest()}; run `pointsman db upgrade`"):
         async with open_database(url_of(file)):
             pass
 

@@ -17,7 +17,7 @@ from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
 from bot.store.jobs import SqlJobQueue
-from bot.store.schema import upgrade
+from bot.store.schema import newest, upgrade
 
 MIGRATIONS = Path(__file__).parent.parent / "bot" / "store" / "migrations"
 AT = "2026-03-01 12:00:00.000000"
@@ -94,7 +94,7 @@ def url(tmp_path: Path) -> str:
 
 
 async def test_database_of_the_first_version_has_to_be_upgraded(url: str) -> None:
-    with pytest.raises(StoreError, match="has schema 0001, not 0002; run `pointsman db upgrade`"):
+    with pytest.raises(StoreError, match=f"has schema 0001, not {newest()}; run `pointsman db upgrade`"):
         async with open_database(url):
             pass
 

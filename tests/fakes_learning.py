@@ -1,0 +1,123 @@
+"""Stand-ins for the stores of the learning loop, and a builder of reviewed replies; beside fakes.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fakes import MESSAGE, REPLY, InMemoryExchangeStore, InMemoryFeedbackStore
+
+from bot.curation import before_latest
+from bot.errors import StoreError
+from bot.messages import DatasetSource, DatasetVersion, Exchange, Feedback, Passage, Reply, Review
+from bot.ports import WriteVersion
+
+REFUNDS = Passage(document="refunds.md", chunk=0, text="Refunds\nRefunds are paid within 14 days.", dense=0.8)
+FEES = Passage(document="fees.md", chunk=0, text="Fees\nThe yearly fee is 30 euros.", dense=0.7)
+SHIPPING = Passage(document="shipping.md", chunk=0, text="Shipping\nParcels leave the house on Mondays.", dense=0.6)
+
+
+@dataclass(slots=True)
+class InMemoryCurationStore:
+    exchanges: InMemoryExchangeStore
+    votes: InMemoryFeedbackStore
+    reviews: list[Review] = field(default_factory=list)
+
+    async def add(self, reviews: Sequence[Review]) -> None:
+        for review in reviews:
+            if review.reply not in self.exchanges.exchanges:
+                raise StoreError(f"reply {review.reply!r} is not known")
+        self.reviews.extend(reviews)
+
+    async def undo(self, replies: Sequence[str], *, by: str) -> Sequence[Review]:
+        found = [before_latest(await self.history(reply), by=by) for reply in replies]
+        for reply, earlier in zip(replies, found, strict=True):
+            if earlier is None:
+                raise StoreError(f"nothing is decided about reply {reply!r}")
+        kept = tuple(earlier for earlier in found if earlier)
+        self.reviews.extend(kept)
+        return kept
+
+    async def history(self, reply: str) -> Sequence[Review]:
+        return tuple(self._readable(review) for review in self.reviews if review.reply == reply)
+
+    async def all(self) -> Sequence[Review]:
+        newest = {review.reply: number for number, review in enumerate(self.reviews)}
+        counting = (self.reviews[number] for number in sorted(newest.values()))
+        return tuple(self._readable(review) for review in counting if review.state != "new")
+
+    async def undecided(self, *, unvoted: int) -> Sequence[Exchange]:
+        decided = {review.reply for review in await self.all()}
+        voted = {vote.reply for vote in await self.votes.all()}
+        waiting = [e for e in self.exchanges.exchanges.values() if e.complete and e.reply.id not in decided]
+        plain = [exchange for exchange in waiting if exchange.reply.id not in voted]
+        newest = plain[len(plain) - min(unvoted, len(plain)) :]
+        return tuple(exchange for exchange in waiting if exchange.reply.id in voted or exchange in newest)
+
+    def _readable(self, review: Review) -> Review:
+        return review if review.reply in self.exchanges.exchanges else replace(review, answer=None)
+
+
+@dataclass(slots=True)
+class InMemoryDatasetStore:
+    versions: list[DatasetVersion] = field(default_factory=list)
+    sources: dict[str, Sequence[DatasetSource]] = field(default_factory=dict)  # by label
+
+    async def add(
+        self, draft: DatasetVersion, sources: Sequence[DatasetSource], write: WriteVersion, *, by: str
+    ) -> DatasetVersion:
+        own = [version for version in self.versions if version.domain == draft.domain]
+        for version in own:
+            if (version.kind, version.hash) == (draft.kind, draft.hash):
+                return version
+        made = replace(draft, version=str(len(own) + 1))
+        write(made.version)
+        self.versions.append(made)
+        self.sources[made.label] = sources
+        return made
+
+    async def find(self, domain: str, version: str) -> DatasetVersion | None:
+        return next((v for v in self.versions if (v.domain, v.version) == (domain, version)), None)
+
+    async def all(self) -> Sequence[DatasetVersion]:
+        return tuple(self.versions)
+
+    async def using(self, **wanted: str | None) -> Sequence[DatasetVersion]:
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return tuple(
+            version
+            for version in self.versions
+            if any(
+                all(getattr(source, name) == value for name, value in given.items())
+                for source in self.sources[version.label]
+            )
+        )
+
+
+@dataclass(slots=True)
+class Office:
+    """The stores of a small installation, where people ask, vote and review."""
+
+    exchanges: InMemoryExchangeStore = field(default_factory=InMemoryExchangeStore)
+    votes: InMemoryFeedbackStore = field(init=False)
+    reviews: InMemoryCurationStore = field(init=False)
+    datasets: InMemoryDatasetStore = field(default_factory=InMemoryDatasetStore)
+
+    def __post_init__(self) -> None:
+        self.votes = InMemoryFeedbackStore(self.exchanges)
+        self.reviews = InMemoryCurationStore(self.exchanges, self.votes)
+
+    async def answer(self, reply: str, question: str = "", text: str = "Within 14 days [1].", **more: Any) -> None:
+        """*more*: what else is particular about the message or its reply."""
+        fields = Reply.__dataclass_fields__
+        own = {"passages": (REFUNDS,)} | {name: value for name, value in more.items() if name in fields}
+        asked = {name: value for name, value in more.items() if name not in fields}
+        message = replace(MESSAGE, **{"id": f"event of {reply}", "text": question, "thread": ""} | asked)
+        done = replace(REPLY, id=reply, text=text, question=question or f"When is refund {reply} paid?", **own)
+        await self.exchanges.begin(message, done)
+        await self.exchanges.complete(done)
+
+    async def vote(self, reply: str, rating: int, user: str = "slack:U2", **more: Any) -> None:
+        await self.votes.save(Feedback(reply=reply, user=user, platform="slack", rating=rating, **more))  # type: ignore[arg-type]
+
+    async def review(self, reply: str, state: str, **more: Any) -> None:
+        await self.reviews.add([Review(**{"reply": reply, "state": state, "by": "ada", "route": "billing"} | more)])

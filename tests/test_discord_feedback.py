@@ -1,0 +1,407 @@
+"""Votes, reasons, corrections, and calls for a person in Discord."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from discord_bot import BILLING, QUESTION, Bot, bot_on_discord, button, texts
+
+from bot.errors import StoreError
+from bot.messages import Feedback, Passage, now
+
+PASSAGE = Passage(document="terms.md", chunk=0, text="Within 14 days.", title="Terms & @everyone")
+GONE = "I no longer keep that answer, so I cannot note your vote."
+
+
+@pytest.fixture
+async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
+    async with bot_on_discord(tmp_path) as bot:
+        yield bot
+
+
+async def the_vote(bot: Bot) -> Feedback:
+    (vote,) = await bot.votes.all()
+    return vote
+
+
+# Buttons
+
+
+async def test_thumb_up_counts_and_the_voter_alone_is_thanked(bot: Bot) -> None:
+    answer = await bot.answer()
+
+    said = await bot.presses(answer, "vote:up:", who=bot.bob)
+
+    vote = await the_vote(bot)
+    assert (vote.user, vote.platform, vote.rating) == (f"discord:user:{bot.bob.id}", "discord", 1)
+    assert said.response.content == "Your 👍 is noted, thank you." and said.response.ephemeral
+
+
+async def test_thumb_down_opens_a_form_at_once_whose_fields_are_kept_with_the_vote(bot: Bot) -> None:
+    answer = await bot.answer()
+    form = await bot.presses(answer, "vote:down:")
+    assert [each["type"] for each in bot.requests("POST", "/interactions/*/callback")] == [9]
+
+    said = await bot.ann.submit_modal(form, {"reason": "Too long", "correction": "In 30 days", "route": ["general"]})
+
+    vote = await the_vote(bot)
+    assert (vote.rating, vote.reason, vote.correction, vote.wrong_route) == (-1, "Too long", "In 30 days", "general")
+    assert said.response.content == "Your 👎 is noted, thank you." and said.response.ephemeral
+
+
+async def test_thumb_down_counts_without_the_form(bot: Bot) -> None:
+    await bot.presses(await bot.answer(), "vote:down:")
+
+    vote = await the_vote(bot)
+    assert (vote.rating, vote.reason) == (-1, None)
+
+
+async def test_form_offers_the_routes_that_would_have_been_right(bot: Bot) -> None:
+    form = await bot.presses(await bot.answer(), "vote:down:")
+
+    choice = form.modal["components"][2]["component"]
+    assert [each["value"] for each in choice["options"]] == ["billing", "general", "unknown"]
+    assert not any(each["component"]["required"] for each in form.modal["components"])
+
+
+async def test_thumb_down_pressed_again_keeps_the_reason(bot: Bot) -> None:
+    answer = await bot.answer()
+    await bot.ann.submit_modal(await bot.presses(answer, "vote:down:"), {"reason": "Too long"})
+
+    await bot.presses(answer, "vote:down:")
+
+    assert (await the_vote(bot)).reason == "Too long"
+
+
+async def test_vote_counts_although_the_form_came_too_late(bot: Bot) -> None:
+    answer = await bot.answer()
+    bot.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
+
+    await bot.presses(answer, "vote:down:")
+
+    assert (await the_vote(bot)).rating == -1
+
+
+async def test_latest_vote_of_each_member_counts_once(bot: Bot) -> None:
+    answer = await bot.answer()
+
+    for start in ("vote:up:", "vote:down:", "vote:up:", "vote:up:"):
+        await bot.presses(answer, start)
+    await bot.presses(answer, "vote:down:", who=bot.bob)
+
+    votes = {vote.user: vote.rating for vote in await bot.votes.all()}
+    assert votes == {f"discord:user:{bot.ann.id}": 1, f"discord:user:{bot.bob.id}": -1}
+
+
+async def test_vote_can_be_taken_back(bot: Bot) -> None:
+    said = await bot.presses(await bot.answer(), "vote:up:")
+
+    await bot.presses(said.response, "take_back:")
+
+    assert await bot.votes.all() == ()
+    assert said.response.content == "Your vote is taken back." and said.response.components == []
+
+
+async def test_buttons_of_old_messages_work_after_a_restart(bot: Bot) -> None:
+    answer = await bot.answer()
+    noted = await bot.presses(answer, "vote:up:")
+    await bot.restart()
+
+    form = await bot.presses(answer, "vote:down:", who=bot.bob)
+    await bot.bob.submit_modal(form, {"reason": "Too long"})
+    await bot.presses(noted.response, "take_back:")
+
+    vote = await the_vote(bot)
+    assert (vote.user, vote.reason) == (f"discord:user:{bot.bob.id}", "Too long")
+
+
+async def test_answer_of_a_private_command_can_be_voted_on(bot: Bot) -> None:
+    said = await bot.ann.slash(bot.general, "ask", question=QUESTION, private=True)
+
+    await bot.presses(said.response, "vote:up:")
+
+    assert (await the_vote(bot)).rating == 1
+
+
+@pytest.mark.parametrize("start", ["vote:up:", "vote:down:"])
+async def test_answer_that_is_no_longer_kept_cannot_be_voted_on(bot: Bot, start: str) -> None:
+    answer = await bot.answer()
+    await bot.exchanges.delete_older_than(now() + timedelta(days=1))
+
+    said = await bot.presses(answer, start)
+
+    assert said.response.content == GONE and said.response.ephemeral and said.modal is None
+
+
+async def test_form_and_way_back_say_so_too(bot: Bot) -> None:
+    answer = await bot.answer()
+    noted, form = await bot.presses(answer, "vote:up:"), await bot.presses(answer, "vote:down:")
+    await bot.exchanges.delete_older_than(now() + timedelta(days=1))
+
+    said = await bot.ann.submit_modal(form, {"reason": "Too long"})
+    await bot.presses(noted.response, "take_back:")
+
+    assert said.response.content == noted.response.content == GONE
+
+
+async def test_defect_behind_a_button_is_apologised_for(bot: Bot) -> None:
+    answer = await bot.answer()
+    bot.refusals.append(StoreError("the disk is full"))
+
+    said = await bot.presses(answer, "vote:up:")
+
+    assert said.response.content.startswith("Sorry: something went wrong on my side") and said.response.ephemeral
+
+
+# Reactions
+
+
+async def test_reactions_count_like_buttons(bot: Bot) -> None:
+    answer = await bot.answer()
+    await bot.presses(answer, "vote:up:")
+
+    await bot.ann.react(answer, "👎")
+    await bot.bob.react(answer, "👍🏽")
+
+    votes = {vote.user: vote.rating for vote in await bot.votes.all()}
+    assert votes == {f"discord:user:{bot.ann.id}": -1, f"discord:user:{bot.bob.id}": 1}
+
+
+async def test_reaction_that_is_taken_off_takes_back_the_vote_that_it_gave(bot: Bot) -> None:
+    answer = await bot.answer()
+    await bot.ann.react(answer, "👍🏿")
+
+    await bot.ann.unreact(answer, "👍🏿")
+
+    assert await bot.votes.all() == ()
+
+
+async def test_reaction_that_is_taken_off_leaves_a_later_vote(bot: Bot) -> None:
+    answer = await bot.answer()
+    await bot.ann.react(answer, "👍")
+    await bot.presses(answer, "vote:down:")
+
+    await bot.ann.unreact(answer, "👍")
+
+    assert (await the_vote(bot)).rating == -1
+
+
+async def test_reaction_to_any_page_of_an_answer_counts(bot: Bot) -> None:
+    bot.assistant.says("word " * 900)
+    first, *_ = await bot.answers()
+
+    await bot.ann.react(first, "👍")
+
+    assert (await the_vote(bot)).rating == 1
+
+
+async def test_reaction_to_an_answer_in_direct_messages_counts(bot: Bot) -> None:
+    await bot.ann.send_dm(QUESTION)
+    (answer,) = bot.said(bot.ann.user.dm_channel)
+
+    await bot.ann.user.set_reaction(answer, "👍", reacted=True)
+
+    assert (await the_vote(bot)).user == f"discord:user:{bot.ann.id}"
+
+
+@pytest.mark.parametrize("emoji", ["🎉", "thumbsup:123", "👏🏽"])
+async def test_other_reactions_are_no_votes(bot: Bot, emoji: str) -> None:
+    answer = await bot.answer()
+
+    await bot.ann.react(answer, emoji)
+
+    assert await bot.votes.all() == ()
+
+
+async def test_reactions_to_other_messages_and_of_other_bots_are_no_votes(bot: Bot) -> None:
+    answer = await bot.answer()
+    other = bot.guild.add_member(bot.env.create_user("jenkins", bot=True))
+
+    await bot.bob.react(bot.general.history()[0], "👍")
+    await other.react(answer, "👍")
+
+    assert await bot.votes.all() == ()
+
+
+# A person's help
+
+
+@pytest.fixture
+async def helped(bot: Bot) -> Any:
+    """The channel of those who help with billing; Ann has a label that they have not."""
+    helpers = bot.guild.create_text_channel("helpers")
+    await bot.restart(
+        lambda assistant: setattr(assistant, "change", lambda reply: replace(reply, passages=(PASSAGE,))),
+        domains=[BILLING.model_copy(update={"help": (f"discord:{helpers.id}",)})],
+        access=[{"label": "finance", "members": [f"discord:user:{bot.ann.id}"]}],
+    )
+    return helpers
+
+
+async def test_person_is_asked_with_question_answer_and_sources(bot: Bot, helped: Any) -> None:
+    answer = await bot.answer("When is my *refund*?")
+
+    said = await bot.presses(answer, "person:")
+
+    (embed,) = bot.said(helped)[0].embeds
+    assert {each.name: each.value for each in embed.fields} == {
+        "Who": f"<@{bot.ann.id}>",
+        "Topic": "billing",
+        "Question": r"When is my \*refund\*?",
+        "What I had answered": "Within 14 days [1].",
+    }
+    assert "Terms &" in (embed.footer.text or "")
+    assert said.response.content == f"I have asked the people in <#{helped.id}>. They answer you here."
+
+
+async def test_person_is_asked_once_for_each_answer(bot: Bot, helped: Any) -> None:
+    answer = await bot.answer()
+    await bot.presses(answer, "person:")
+    await bot.restart(domains=bot.client.settings.domains)
+
+    said = await bot.presses(answer, "person:", who=bot.bob)
+
+    assert len(bot.said(helped)) == 1
+    assert said.response.content == f"The people in <#{helped.id}> have this question already."
+
+
+async def test_person_is_asked_once_although_two_press_at_the_same_time(bot: Bot, helped: Any) -> None:
+    feedback, answer = bot.client.feedback, await bot.answer()
+    reply = button(answer, "person:").partition(":")[2]
+    pressed = [Pressed(bot.ann.id), Pressed(bot.bob.id)]
+
+    await asyncio.gather(*(feedback.ask_person(each, reply) for each in pressed))  # type: ignore[arg-type]
+
+    assert len(bot.said(helped)) == 1
+    assert sorted(each.told[:10] for each in pressed) == ["I have ask", "The people"]
+
+
+class Pressed:
+    """A press on "Ask a person", which simcord lets nobody do while another does."""
+
+    def __init__(self, user: int) -> None:
+        self.user = self.response = self
+        self.id, self.told = user, ""
+
+    async def defer(self, **_: object) -> None: ...
+
+    async def edit_original_response(self, *, content: str, **_: object) -> None:
+        self.told = content
+
+
+async def test_answer_that_helpers_may_not_read_is_left_out(bot: Bot, helped: Any) -> None:
+    said = await bot.ann.slash(bot.general, "ask", question=QUESTION, private=True)
+
+    await bot.presses(said.response, "person:")
+
+    (embed,) = bot.said(helped)[0].embeds
+    assert [each.name for each in embed.fields] == ["Who", "Topic", "Question"]
+    assert embed.footer.text.startswith("My answer is not shown") and "Terms" not in embed.footer.text
+
+
+async def test_asker_is_told_where_nobody_can_be_asked(bot: Bot, helped: Any) -> None:
+    answer = await bot.answer()
+    bot.env.backend.delete_channel(helped.id)
+    unreachable = await bot.presses(answer, "person:")
+    await bot.exchanges.delete_older_than(now() + timedelta(days=1))
+
+    gone = await bot.presses(answer, "person:")
+
+    assert unreachable.response.content.startswith("I could not post in")
+    assert gone.response.content == "I know nobody to ask about this. Please ask in your usual channel."
+
+
+async def test_words_of_helpers_below_a_call_are_no_questions(bot: Bot, helped: Any) -> None:
+    await bot.presses(await bot.answer(), "person:")
+
+    await bot.bob.send(helped, "I look into it", reply_to=bot.said(helped)[0])
+
+    assert bot.asked == [QUESTION] and len(bot.said(helped)) == 1
+
+
+async def resolved(bot: Bot, helped: Any, answer: str) -> Any:
+    """Bob resolves the last call for help."""
+    call = bot.said(helped)[-1]
+    form = await bot.presses(call, "resolve:", who=bot.bob)
+    return await bot.bob.submit_modal(form, {"answer": answer} if answer else {})
+
+
+async def test_persons_answer_goes_back_to_where_it_was_asked_and_becomes_a_correction(bot: Bot, helped: Any) -> None:
+    answer = await bot.answer()
+    await bot.presses(answer, "person:")
+
+    await resolved(bot, helped, "In **June**, @everyone")
+
+    _, head, text = bot.said()
+    assert head.content == f"<@{bot.ann.id}>: bob has answered your question:"
+    assert head.reference.message_id == answer.id
+    assert text.content.startswith(">>> In **June**") and "@everyone" not in text.content
+    vote = await the_vote(bot)
+    assert (vote.user, vote.rating) == (f"discord:user:{bot.bob.id}", -1)
+    assert (vote.reason, vote.correction) == ("answered by a person", "In **June**, @everyone")
+
+
+async def test_call_shows_that_it_is_resolved(bot: Bot, helped: Any) -> None:
+    await bot.presses(await bot.answer(), "person:")
+
+    await resolved(bot, helped, "")
+
+    (call,) = bot.said(helped)
+    assert call.content == "Resolved by bob." and call.components == [] and call.embeds
+    assert texts(bot.said())[-1] == f"<@{bot.ann.id}>: bob has resolved your question."
+    assert await bot.votes.all() == ()
+
+
+async def test_call_can_be_resolved_after_a_restart(bot: Bot, helped: Any) -> None:
+    await bot.presses(await bot.answer(), "person:")
+    await bot.restart(domains=bot.client.settings.domains)
+
+    await resolved(bot, helped, "In June.")
+
+    assert texts(bot.said())[-1] == ">>> In June."
+
+
+async def test_answer_that_only_the_asker_saw_is_followed_up_in_direct_messages(bot: Bot, helped: Any) -> None:
+    said = await bot.ann.slash(bot.general, "ask", question=QUESTION, private=True)
+    await bot.presses(said.response, "person:")
+
+    await resolved(bot, helped, "In June.")
+
+    assert bot.direct() == ["bob has answered your question:", ">>> In June."]
+    assert bot.said() == []
+
+
+async def test_report_goes_to_direct_messages_where_the_answer_is_gone(bot: Bot, helped: Any) -> None:
+    other = bot.guild.create_text_channel("other")
+    await bot.presses(await bot.answer(at=other), "person:")
+    bot.env.backend.delete_channel(other.id)
+
+    await resolved(bot, helped, "word " * 700)
+
+    assert len(bot.direct()) == 3 and all(len(each) <= 2_000 for each in bot.direct())
+
+
+async def test_helper_is_told_where_the_asker_cannot_be_reached(bot: Bot, helped: Any) -> None:
+    said = await bot.ann.slash(bot.general, "ask", question=QUESTION, private=True)
+    await bot.presses(said.response, "person:")
+    dm = bot.ann.user.dm_channel
+    bot.env.inject_error("POST", f"/channels/{dm.id}/messages", status=403, code=50007, times=None)
+
+    submitted = await resolved(bot, helped, "In June.")
+
+    assert [each.content for each in submitted.followups] == [
+        "I could not reach the one who asked. Please tell them yourself."
+    ]
+
+
+async def test_defect_behind_the_button_for_a_person_is_apologised_for(bot: Bot, helped: Any) -> None:
+    answer = await bot.answer()
+    bot.exchanges.refusals.append(StoreError("the disk is full"))
+
+    said = await bot.presses(answer, "person:")
+
+    assert said.response.content.startswith("Sorry: something went wrong on my side")

@@ -1,0 +1,204 @@
+"""What moderators of a server do with /pointsman, and how commands come to Discord."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import discord
+import pytest
+from discord_bot import BILLING, QUESTION, Bot, bot_on_discord
+
+from bot.settings import DomainSettings
+
+TRAVEL = DomainSettings(name="travel", description="Trains")
+
+
+@pytest.fixture
+async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
+    async with bot_on_discord(tmp_path, domains=[BILLING, TRAVEL]) as bot:
+        yield bot
+
+
+async def told(bot: Bot, command: str, **options: object) -> str:
+    """What Bob reads after a command of his, he alone."""
+    said = await bot.bob.slash(bot.general, f"pointsman {command}", **options)
+    assert said.response.ephemeral
+    return str(said.response.content)
+
+
+async def changes(bot: Bot) -> list[tuple[str, object, object]]:
+    """What the audit log says of channels: who changed what into what."""
+    rows = [each for each in await bot.audit.all() if each.what == "channel.set"]
+    return [(each.who, each.before, each.after) for each in rows]
+
+
+def test_commands_are_for_those_who_may_manage_the_server(bot: Bot) -> None:
+    assert bot.ann.available_commands(bot.general) == ("ask",)
+    assert "pointsman status" in bot.bob.available_commands(bot.general)
+    assert bot.bob.user.available_commands() == ("ask",)
+
+
+async def test_server_may_leave_them_to_others(bot: Bot) -> None:
+    (command,) = [each for each in await bot.client.tree.fetch_commands() if each.name == "pointsman"]
+    bot.guild.set_command_permissions(command, {bot.ann: True})
+
+    assert "pointsman status" in bot.ann.available_commands(bot.general)
+
+
+async def test_domains_are_listed(bot: Bot) -> None:
+    assert await told(bot, "domains") == "billing: Invoices and refunds\ntravel: Trains"
+
+
+async def test_domains_are_missed_where_there_are_none(bot: Bot) -> None:
+    await bot.restart(domains=[])
+
+    assert await told(bot, "domains") == "None yet; add them to pointsman.toml."
+
+
+async def test_channel_is_bound_and_let_go(bot: Bot) -> None:
+    said = await told(bot, "bind", channel=bot.general, domain="travel")
+    await bot.answers()
+    gone = await told(bot, "bind", channel=bot.general)
+    await bot.answers()
+
+    assert said == f"Questions in <#{bot.general.id}> are answered from travel from now on."
+    assert gone == f"Questions in <#{bot.general.id}> are answered from wherever they belong from now on."
+    assert [asked.bound for asked in bot.assistant.asked] == ["travel", None]
+
+
+async def test_channel_that_the_settings_bind_is_bound_by_them_again(bot: Bot) -> None:
+    bound = BILLING.model_copy(update={"channels": (f"discord:{bot.general.id}",)})
+    await bot.restart(domains=[bound, TRAVEL])
+    await told(bot, "bind", channel=bot.general, domain="travel")
+
+    said = await told(bot, "bind", channel=bot.general)
+
+    assert said == f"Questions in <#{bot.general.id}> are answered from billing from now on."
+
+
+async def test_what_is_bound_stays_so_after_a_restart(bot: Bot) -> None:
+    await told(bot, "bind", channel=bot.general, domain="travel")
+    await bot.restart(domains=[BILLING, TRAVEL])
+
+    await bot.answers()
+
+    assert bot.assistant.asked[0].bound == "travel"
+
+
+async def test_unknown_domain_is_not_bound(bot: Bot) -> None:
+    said = await told(bot, "bind", channel=bot.general, domain="food")
+
+    assert said == "I have no domain of that name; there are: billing, travel."
+    assert await changes(bot) == []
+
+
+async def test_domains_are_offered_as_one_types(bot: Bot) -> None:
+    offered = await bot.bob.autocomplete(bot.general, "pointsman bind", "domain", "TRA")
+
+    assert [each["value"] for each in offered] == ["travel"]
+
+
+async def test_channel_that_the_bot_does_not_see_is_told(bot: Bot) -> None:
+    bot.env.backend.create_channel(bot.guild.id, "hidden", announce=False)
+
+    said = await told(bot, "bind", channel=bot.guild.channels["hidden"], domain="travel")
+
+    assert said == "I do not see that channel. Please give my role the permission View Channel there."
+    assert await changes(bot) == [] and len(bot.env.errors) == 1
+
+
+async def test_automatic_answers_are_switched_on_and_off(bot: Bot) -> None:
+    on = await told(bot, "automatic", channel=bot.general, on=True)
+    off = await told(bot, "automatic", channel=bot.general, on=False)
+
+    where = f"Threads and posts in <#{bot.general.id}> are answered"
+    assert (on, off) == (f"{where} without a mention from now on.", f"{where} only where I am mentioned from now on.")
+
+
+async def test_changes_are_in_the_audit_log(bot: Bot) -> None:
+    await told(bot, "bind", channel=bot.general, domain="travel")
+    await told(bot, "automatic", channel=bot.general, on=True)
+
+    bound = {"channel": bot.general.id, "domain": "travel", "automatic": False}
+    bob = f"discord:user:{bot.bob.id}"
+    assert await changes(bot) == [(bob, None, bound), (bob, bound, {**bound, "automatic": True})]
+
+
+async def test_status_lists_what_is_set_by_whom_ever(bot: Bot) -> None:
+    forum, plain = bot.guild.create_forum_channel("help"), bot.guild.create_text_channel("plain")
+    bound = BILLING.model_copy(update={"channels": (f"discord:{bot.general.id}", f"discord:{plain.id}")})
+    await bot.restart(domains=[bound, TRAVEL])
+    await told(bot, "automatic", channel=forum, on=True)
+    await told(bot, "automatic", channel=bot.general, on=True)
+    await told(bot, "bind", channel=bot.general, domain="travel")
+
+    lines = (await told(bot, "status")).splitlines()
+
+    assert sorted(lines) == [
+        f"<#{bot.general.id}> is answered from travel, without a mention in threads and posts.",
+        f"<#{forum.id}> is answered without a mention in threads and posts.",
+        f"<#{plain.id}> is answered from billing.",
+    ]
+
+
+async def test_status_of_a_fresh_server_says_how_to_ask(bot: Bot) -> None:
+    assert await told(bot, "status") == "Nothing is set for any channel; I answer where I am mentioned."
+
+
+async def test_servers_do_not_see_what_others_have_set(bot: Bot) -> None:
+    await told(bot, "bind", channel=bot.general, domain="travel")
+    other = bot.env.create_guild("Other")
+    role = other.create_role("managers", permissions=discord.Permissions(manage_guild=True))
+    eve, lobby = other.add_member(bot.env.create_user("eve"), roles=[role]), other.create_text_channel("lobby")
+
+    said = await eve.slash(lobby, "pointsman status")
+
+    assert said.response.content.startswith("Nothing is set")
+
+
+async def test_data_of_a_member_is_deleted_on_this_server_alone(bot: Bot) -> None:
+    mine, others = await bot.answer(), await bot.answer(who=bot.bob)
+    await bot.ann.send_dm(QUESTION)
+    await bot.presses(mine, "vote:up:")
+    await bot.presses(others, "vote:up:", who=bot.bob)
+
+    said = await told(bot, "forget", member=bot.ann)
+
+    assert said == "Deleted: 1 questions with their answers, 1 votes."
+    assert [vote.user for vote in await bot.votes.all()] == [f"discord:user:{bot.bob.id}"]
+    user = f"discord:user:{bot.ann.id}"
+    kept = [(await bot.people.stored(user, where)).questions for where in (f"discord:{bot.guild.id}", "discord:direct")]
+    assert kept == [0, 1]
+    assert [(each.what, each.after) for each in await bot.audit.all()] == [("people.forget", {"questions": 1})]
+
+
+# How commands come to Discord
+
+
+def synced(bot: Bot) -> int:
+    return len(bot.requests("PUT", "/applications/*/commands"))
+
+
+async def test_commands_are_made_known_once(bot: Bot) -> None:
+    await bot.restart(domains=[TRAVEL])
+
+    assert synced(bot) == 1
+
+
+async def test_commands_are_made_known_again_when_they_have_changed(bot: Bot, tmp_path: Path) -> None:
+    (tmp_path / "discord-commands").write_text("of an older version", encoding="utf-8")
+
+    await bot.restart()
+    await bot.restart()
+
+    assert synced(bot) == 2
+
+
+async def test_commands_say_where_they_may_be_used(bot: Bot) -> None:
+    (sent,) = bot.requests("PUT", "/applications/*/commands")
+
+    assert {each["name"]: each["contexts"] for each in sent} == {
+        "ask": [0, 1],
+        "Ask about this": [0, 1],
+        "pointsman": [0],
+    }
+    assert all(each["integration_types"] == [0] for each in sent)
