@@ -148,7 +148,7 @@ class DatasetBuilder:
         if not collected.train:
             reasons = "; ".join(f"{len(them)} {reason}" for reason, them in collected.left_out.items())
             raise InputError(
-                f"no reviewed reply of {domain} makes a row of a {kind} dataset ({reasons or 'none is reviewed'}); "
+                f"no reviewed reply of {domain} makes a row of kind {kind} ({reasons or 'none is reviewed'}); "
                 "`pointsman feedback queue` shows what waits for a review"
             )
         files = {TRAIN: _lines(collected.train), HELD_OUT: _lines(collected.held_out)}

@@ -1,6 +1,7 @@
 """The commands that ask and answer. Each reads its arguments, has the work done, and prints the outcome."""
 
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -215,11 +216,11 @@ async def _chat_through_owner(settings: Settings, terminal: TerminalConnector, u
 
 @command(app, "serve")
 def serve(settings: Settings) -> None:
-    """Answer in Slack until stopped; the tokens come from the environment.
+    """Answer in Slack and Discord until stopped; the tokens come from the environment.
 
     Example: pointsman serve
     """
-    wait_for(serving.serve(settings, Secrets(), progress_line))
+    wait_for(serving.serve(settings, Secrets(), progress_line, partial(print, file=sys.stderr, flush=True)))
 
 
 @command(app, "route")

@@ -49,7 +49,8 @@ def queue(
 
     async def load() -> Sequence[QueueItem]:
         async with open_stores(settings) as stores:
-            return await curator(stores).queue(state=state, limit=limit)
+            with progress_bar() as progress:
+                return await curator(stores).queue(state=state, limit=limit, progress=progress)
 
     items = wait_for(load())
     if as_json:

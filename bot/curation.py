@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from bot.errors import InputError
 from bot.grounding import without_markers
 from bot.messages import Exchange, Feedback, Review, ReviewState, now
-from bot.ports import CurationStore, Encoder, ExchangeStore, FeedbackStore
+from bot.ports import CurationStore, Encoder, ExchangeStore, FeedbackStore, Progress, silent
 from bot.privacy import Redactor
+from bot.progress import in_thread
 
 WINDOW = timedelta(days=1)  # votes of one user that are nearer than this share their weight
 ALIKE = 0.9  # cosine from which two questions count as the same; of 17 pairs tried, other questions stayed below 0.84
@@ -169,12 +171,15 @@ class Curator:
     encoder: Encoder
     redactor: Redactor
 
-    async def queue(self, *, state: ReviewState = "new", limit: int = 50) -> Sequence[QueueItem]:
+    async def queue(
+        self, *, state: ReviewState = "new", limit: int = 50, progress: Progress = silent
+    ) -> Sequence[QueueItem]:
         """Returns: what is in *state*, at most *limit* items, most useful first."""
         exchanges = await self._in(state, limit)
         votes = weighted(await self.votes.all())
+        progress(0, 0, "Comparing the questions")
         items = await asyncio.to_thread(ranked, exchanges, votes, self.encoder)
-        return await asyncio.to_thread(self._marked, items[:limit], state)
+        return await in_thread(partial(self._marked, items[:limit], state), progress)
 
     async def decide(self, decisions: Sequence[Review]) -> Sequence[Review]:
         """
@@ -197,8 +202,12 @@ class Curator:
         found = [await self.exchanges.find(each.reply) for each in await self.reviews.all() if each.state == state]
         return [exchange for exchange in found if exchange]
 
-    def _marked(self, items: Sequence[QueueItem], state: ReviewState) -> list[QueueItem]:
-        return [replace(item, personal=self._kinds(item), state=state) for item in items]
+    def _marked(self, items: Sequence[QueueItem], state: ReviewState, progress: Progress) -> list[QueueItem]:
+        found = []
+        for number, item in enumerate(items):
+            progress(number, len(items), "Looking for personal data")
+            found.append(replace(item, personal=self._kinds(item), state=state))
+        return found
 
     def _kinds(self, item: QueueItem) -> tuple[str, ...]:
         said = (text for vote, _ in item.votes for text in (vote.reason, vote.correction) if text)

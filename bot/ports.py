@@ -1,5 +1,6 @@
 """What the main path needs from the outside: small Protocols, owned by the caller, named by role."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
@@ -54,7 +55,15 @@ def silent(done: int, total: int, doing: str) -> None:
 
 
 class Connector(Protocol):
-    """A way in and out: a chat platform or the terminal."""
+    """A way in and out: a chat platform."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set once questions arrive."""
+        ...
 
     async def run(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> None: ...
 

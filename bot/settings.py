@@ -1,6 +1,7 @@
 """One typed tree of settings: pointsman.toml, then POINTSMAN_* variables. Nothing else reads the environment."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,6 +65,25 @@ def _domain_name(name: str) -> str:
     return name
 
 
+def _place(name: str) -> str:
+    if not re.fullmatch(r"slack:[A-Z0-9]+|discord:\d+", name):
+        raise ValueError(f"{name!r} is no channel; write slack:C0123456 or discord:81384788765712384")
+    return name
+
+
+def _member(name: str) -> str:
+    if name.startswith(("slack:", "discord:")) and not re.fullmatch(
+        r"slack:(user|usergroup):[A-Z0-9]+|discord:(user|role):\d+", name
+    ):
+        raise ValueError(
+            f"{name!r} is nobody; write slack:user:U34, slack:usergroup:S12, discord:user:42 or discord:role:56"
+        )
+    return name
+
+
+Place = Annotated[str, AfterValidator(_place)]
+
+
 class DomainSettings(Section):
     """What the bot is an expert in."""
 
@@ -71,8 +91,8 @@ class DomainSettings(Section):
     description: str = Field(min_length=1)
     documents: tuple[Path, ...] = ()  # what `pointsman ingest --domain NAME` takes when no path is given
     adapter: str = "production"
-    channels: tuple[str, ...] = ()  # "slack:C0123456", "discord:8138": questions there are for this domain
-    help: tuple[str, ...] = ()  # the channels where "Ask a person" asks
+    channels: tuple[Place, ...] = ()  # "slack:C0123456", "discord:8138": questions there are for this domain
+    help: tuple[Place, ...] = ()  # the channels where "Ask a person" asks
     suggestions: tuple[str, ...] = ()  # questions that are offered to begin with
     access: tuple[str, ...] = (EVERYONE,)
     tone: str = ""
@@ -86,7 +106,7 @@ class AccessSettings(Section):
     """Who has a label."""
 
     label: str = Field(min_length=1)
-    members: tuple[str, ...] = ()
+    members: tuple[Annotated[str, AfterValidator(_member)], ...] = ()
 
 
 class LimitSettings(Section):
@@ -254,6 +274,10 @@ class Secrets(BaseSettings):
             raise SettingsError("Slack needs SLACK_BOT_TOKEN as well (or SLACK_CLIENT_ID for several workspaces)")
         if self.slack_client_id and not self.slack_client_secret:
             raise SettingsError("Slack needs SLACK_CLIENT_SECRET beside SLACK_CLIENT_ID")
+        if self.slack_client_id and not self.slack_signing_secret:
+            raise SettingsError(
+                "Slack needs SLACK_SIGNING_SECRET beside SLACK_CLIENT_ID, for the page that installs it"
+            )
         return bool(account)
 
 

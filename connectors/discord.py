@@ -7,7 +7,7 @@ Each question is stored before Discord is told that it arrived; the desk answers
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -18,7 +18,7 @@ import structlog
 import yarl
 
 from bot import wording
-from bot.errors import ConnectorError
+from bot.errors import ConnectorBusy, ConnectorError
 from bot.files import whole
 from bot.messages import Message, Pending
 from bot.ports import (
@@ -36,6 +36,7 @@ from bot.settings import Secrets, Settings
 from connectors import discord_events
 from connectors.desk import Desk, Errands, Screen
 from connectors.discord_commands import fingerprint, tree_for
+from connectors.discord_errors import refusals
 from connectors.discord_events import INTERACTION, NONE, PLATFORM
 from connectors.discord_feedback import DiscordFeedback
 from connectors.discord_rooms import DiscordRooms
@@ -89,6 +90,11 @@ class DiscordConnector:
     people: People
     channels: ChannelStore
     read_file: FileReader
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def name(self) -> str:
+        return PLATFORM
 
     async def run(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> None:
         """
@@ -178,7 +184,7 @@ class DiscordClient(discord.Client):
             domains=settings.domains,
         )
         self.tree = tree_for(self)
-        self._resumed = False
+        self._resumed, self._ready_for_questions = False, connector.ready
         self._begun: WeakValueDictionary[str, DiscordScreen] = WeakValueDictionary()  # by the id of a growing answer
 
     @property
@@ -188,16 +194,14 @@ class DiscordClient(discord.Client):
     def screen(self, pending: Pending, begun: OnText) -> Screen:
         """Where this answer is read."""
 
-        def growing(shown: str) -> None:
-            self._begun[shown.rpartition(":")[2]] = screen
-
         async def noted(shown: str) -> None:
-            growing(shown)
+            self._begun[shown.rpartition(":")[2]] = screen
             await begun(shown)
 
         sheet = (InteractionSheet if pending.address["how"] == INTERACTION else ReplySheet)(self, pending, noted)
         screen = DiscordScreen(sheet, pending, self.settings.domains, self.errands)
-        growing(pending.begun)
+        if pending.begun:
+            self._begun[pending.begun.rpartition(":")[2]] = screen
         return screen
 
     async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
@@ -213,14 +217,20 @@ class DiscordClient(discord.Client):
         current = f"{self.application_id} {fingerprint(self.tree)}"
         if self._synced.is_file() and await asyncio.to_thread(_read, self._synced) == current:
             return
-        await self.tree.sync()
-        await asyncio.to_thread(_write, self._synced, current)
+        try:
+            with refusals():
+                await self.tree.sync()
+        except ConnectorBusy as exc:  # the ones that Discord has still work; the next start tries again
+            log.warning("the commands could not be made known", reason=str(exc))
+        else:
+            await asyncio.to_thread(_write, self._synced, current)
 
     async def on_ready(self) -> None:
         """After each new session; what an earlier process left is answered at the first."""
         if not self._resumed:
             await self.desk.resume()
             self._resumed = True
+            self._ready_for_questions.set()
 
     async def on_message(self, message: discord.Message) -> None:
         """A question, perhaps."""

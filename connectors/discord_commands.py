@@ -1,4 +1,4 @@
-"""The commands: /ask for everybody, "Ask about this", and /pointsman for moderators."""
+"""The commands: /ask for everybody, "Ask about this", and the group for moderators."""
 
 import hashlib
 import json

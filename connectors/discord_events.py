@@ -50,7 +50,7 @@ def said_by_a_person(message: discord.Message, bot: int) -> bool:
 
 def is_addressed(message: discord.Message, bot: int) -> bool:
     """Whether the bot is meant for sure: by a mention, a reply to it, or because nobody else is there."""
-    mentioned = f"<@{bot}>" in message.content or f"<@!{bot}>" in message.content
+    mentioned = any(each in message.content for each in _names(message, bot))
     before = replied_to(message)
     answered = before is not None and before.author.id == bot and not _calls_for_help(before)
     return is_direct(message) or mentioned or answered
@@ -68,6 +68,12 @@ def addresses_somebody_else(message: discord.Message, bot: int) -> bool:
     return (before is not None and before.author.id != bot) or (opened is not None and int(opened[1]) != bot)
 
 
+def _names(message: discord.Message, bot: int) -> list[str]:
+    """How the bot is mentioned; people easily pick its role instead, which is called the same."""
+    role = message.guild.self_role if message.guild else None
+    return [f"<@{bot}>", f"<@!{bot}>", *([f"<@&{role.id}>"] if role else [])]
+
+
 def _calls_for_help(message: discord.Message) -> bool:
     """Those who help answer there with a button; what they say below it is for one another."""
     return any(embed.title == HELP_WANTED for embed in message.embeds)
@@ -83,7 +89,10 @@ def plain(message: discord.Message, bot: int) -> str:
         found = guild.get_channel_or_thread(int(match[1])) if guild else None
         return f"#{found.name if found else 'a-channel'}"
 
-    text = _USER.sub(lambda m: "" if int(m[1]) == bot else f"@{users.get(int(m[1]), 'somebody')}", message.content)
+    text = message.content
+    for name in _names(message, bot):
+        text = text.replace(name, "")
+    text = _USER.sub(lambda m: f"@{users.get(int(m[1]), 'somebody')}", text)
     text = _ROLE.sub(lambda m: f"@{roles.get(int(m[1]), 'a-role')}", text)
     return _EMOJI.sub(r"\1", _COMMAND.sub(r"\1", _CHANNEL.sub(channel, text))).strip()
 
@@ -93,9 +102,12 @@ def said(
 ) -> tuple[Message, dict[str, str]]:
     """The question in a message, below the *title* of the post that it opens, and where its answer goes."""
     guild = None if is_direct(message) else message.guild.id if message.guild else 0
+    text, before = plain(message, bot), replied_to(message)
+    if not text and not message.attachments and before is not None and before.author.id != bot:
+        text = plain(before, bot)  # nothing but a mention below what somebody else has asked
     question = Message(
         id=f"discord:{message.id}",
-        text=f"{title}\n{plain(message, bot)}".strip(),
+        text=f"{title}\n{text}".strip(),
         user=user_id(message.author.id),
         platform=PLATFORM,
         workspace=workspace_id(guild),

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -62,6 +62,11 @@ class SlackConnector:
     engine: AsyncEngine  # of the database, for the installations of several workspaces
     ping_interval: float = 10.0  # seconds between two looks at the socket
     pause: float = 0.5  # seconds before the first new try of what Slack did not take
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def name(self) -> str:
+        return PLATFORM
 
     async def run(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> None:
         """
@@ -70,6 +75,7 @@ class SlackConnector:
         Raises: ConnectorError or SettingsError at the start, naming the token or setting that is wrong.
         """
         async with self.connected(on_message, on_feedback):
+            self.ready.set()
             await asyncio.Event().wait()
 
     @asynccontextmanager
@@ -169,14 +175,14 @@ class SlackApp:
 
     def screen(self, pending: Pending, begun: OnText) -> Screen:
         """Where this answer is read."""
-        helpers = any(help_channel(self._domains, domain.name, PLATFORM) for domain in self._domains)
+        helped = frozenset(d.name for d in self._domains if help_channel(self._domains, d.name, PLATFORM))
         if pending.address["how"] == IN_PRIVATE:
-            return PrivateScreen(api=self.api, pending=pending, helpers=helpers)
+            return PrivateScreen(api=self.api, pending=pending, helped=helped)
         return ThreadScreen(
             api=self.api,
             pending=pending,
             begun=begun,
-            helpers=helpers,
+            helped=helped,
             bot_user=self._bot_user,
             begun_for_others=partial(self._begun_for_others, pending.message.id),
         )

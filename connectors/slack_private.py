@@ -69,7 +69,7 @@ class PrivateScreen:
 
     api: SlackApi
     pending: Pending
-    helpers: bool
+    helped: frozenset[str]  # the routes with people who can be asked instead
     _announced: bool = False
     _sent: int = 0  # messages of the answer
 
@@ -87,7 +87,7 @@ class PrivateScreen:
         """Replace "looking for an answer" by the answer; later parts follow it."""
         *first, last = slack_blocks.pages(reply.text)
         messages = [(page, slack_blocks.markdown(page)) for page in first[: MESSAGES - 1]]
-        messages.append((last, slack_blocks.answer(last, reply, helpers=self.helpers)))
+        messages.append((last, slack_blocks.answer(last, reply, helpers=reply.route in self.helped)))
         while self._sent < len(messages):
             await self._send(*messages[self._sent])
             self._sent += 1

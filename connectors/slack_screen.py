@@ -44,7 +44,7 @@ class ThreadScreen:
     api: SlackApi
     pending: Pending
     begun: OnText
-    helpers: bool  # whether somebody can be asked instead
+    helped: frozenset[str]  # the routes with people who can be asked instead
     bot_user: Callable[[str], Awaitable[str]]  # of a team
     begun_for_others: Callable[[], Awaitable[Collection[str]]]  # messages that become other answers
     _written: dict[int, str] = field(default_factory=dict)  # page -> ts
@@ -77,7 +77,7 @@ class ThreadScreen:
         """Make the thread hold exactly the whole answer."""
         async with self._ending():
             *first, last = slack_blocks.pages(reply.text)
-            below = slack_blocks.below(reply, helpers=self.helpers)
+            below = slack_blocks.below(reply, helpers=reply.route in self.helped)
             if not first and await self._stream.end(reply, below):
                 written = [self._stream.ts]
             else:

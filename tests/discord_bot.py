@@ -12,6 +12,7 @@ import discord
 import simcord
 from aiohttp import web
 from simcord.backend.cdn import CdnStore
+from simcord.backend.serializers import role_payload
 from simcord.enums import ChannelType
 from slack_bot import ANSWER, MortalInbox, Pause, ScriptedAssistant, _new_database
 
@@ -82,7 +83,7 @@ class Files(CdnStore):
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.host = "127.0.0.1:{}".format(runner.addresses[0][1])
+            self.host = f"127.0.0.1:{runner.addresses[0][1]}"
             yield
         finally:
             await runner.cleanup()
@@ -132,9 +133,7 @@ class Bot:
             raise self.refusals.pop()
         await self.votes.save(feedback)
 
-    async def restart(
-        self, prepared: Prepared = lambda assistant: None, *, dies_at: str = "", **settings: Any
-    ) -> None:
+    async def restart(self, prepared: Prepared = lambda assistant: None, *, dies_at: str = "", **settings: Any) -> None:
         """The next process, with other settings perhaps; what the last one was doing ends in the middle."""
         await self.client.desk.close()
         await self.env.restart_bot(await self.connect(prepared, dies_at=dies_at, **settings))
@@ -205,6 +204,11 @@ class Bot:
         backend.commit_message(message)
         await self.env.settle()
         return next(each for each in forum.threads if each.id == made.id)
+
+    def give_role(self, role: Any, who: int) -> None:
+        """Let *role* be that of a bot, as Discord makes one for each that is invited."""
+        payload = {**role_payload(role._role), "managed": True, "tags": {"bot_id": str(who)}}
+        self.env.backend.emit("GUILD_ROLE_UPDATE", {"guild_id": str(self.guild.id), "role": payload})
 
     def requests(self, method: str, path: str) -> list[Any]:
         """The bodies of what the bot sent to places like *path*."""

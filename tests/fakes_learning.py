@@ -1,15 +1,21 @@
-"""Stand-ins for the stores of the learning loop, and a builder of reviewed replies; beside fakes.py."""
+"""Stand-ins for the stores of the learning loop, and a place where replies are reviewed; beside fakes.py."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from fakes import MESSAGE, REPLY, InMemoryExchangeStore, InMemoryFeedbackStore
 
+from adapters.building import DatasetBuilder
+from adapters.material import Library
 from bot.curation import before_latest
 from bot.errors import StoreError
 from bot.messages import DatasetSource, DatasetVersion, Exchange, Feedback, Passage, Reply, Review
 from bot.ports import WriteVersion
+from bot.privacy import Redactor
+from bot.prompts import PromptLibrary
 
 REFUNDS = Passage(document="refunds.md", chunk=0, text="Refunds\nRefunds are paid within 14 days.", dense=0.8)
 FEES = Passage(document="fees.md", chunk=0, text="Fees\nThe yearly fee is 30 euros.", dense=0.7)
@@ -121,3 +127,46 @@ class Office:
 
     async def review(self, reply: str, state: str, **more: Any) -> None:
         await self.reviews.add([Review(**{"reply": reply, "state": state, "by": "ada", "route": "billing"} | more)])
+
+
+REDACTOR = Redactor()
+EVERYONE = frozenset({"everyone"})
+LIBRARY = Library(
+    domain="billing",
+    documents={"refunds.md": EVERYONE, "fees.md": EVERYONE, "shipping.md": EVERYONE, "salaries.md": frozenset({"hr"})},
+    readers=EVERYONE,
+)
+SALARIES = Passage(document="salaries.md", chunk=0, text="Salaries\nSalaries are paid within 14 days.")
+
+
+@dataclass
+class Workshop(Office):
+    """An office where datasets are made."""
+
+    folder: Path = field(default_factory=Path)
+
+    @property
+    def builder(self) -> DatasetBuilder:
+        return DatasetBuilder(
+            exchanges=self.exchanges,
+            votes=self.votes,
+            reviews=self.reviews,
+            datasets=self.datasets,
+            prompts=PromptLibrary(),
+            redactor=REDACTOR,
+            directory=self.folder,
+            plot=lambda _: None,  # takes a second; test_data_report.py has it drawn
+        )
+
+    async def build(self, kind: str = "sft", **more: Any) -> DatasetVersion:
+        return await self.builder.build(more.pop("library", LIBRARY), kind=kind, by="ada", **more)  # type: ignore[arg-type]
+
+    async def approved(self, *replies: str, **more: Any) -> None:
+        for reply in replies:
+            await self.answer(reply, **more)
+            await self.review(reply, "approved")
+
+    def rows(self, version: DatasetVersion, *names: str) -> list[dict[str, Any]]:
+        folder = self.folder / version.folder
+        texts = ((folder / f"{name}.jsonl").read_text() for name in names or ("train", "held_out"))
+        return [json.loads(line) for text in texts for line in text.splitlines()]

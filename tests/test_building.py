@@ -1,118 +1,24 @@
-"""Datasets from reviewed replies: which rows they have, and which they must not have."""
+"""Dataset versions: from reviewed replies and from files, with what must hold for all their rows."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fakes_learning import FEES, REFUNDS, SHIPPING, Office
+from fakes_learning import EVERYONE, FEES, LIBRARY, REFUNDS, SHIPPING, Workshop
 
 from adapters import material
-from adapters.building import DatasetBuilder, rows_to_train
+from adapters.building import rows_to_train
 from adapters.composing import UNANSWERABLE
 from adapters.dataset import read_dataset
-from adapters.material import Library
 from bot.errors import InputError, StoreError
-from bot.messages import DatasetSource, DatasetVersion, Passage
-from bot.privacy import Redactor
-from bot.prompts import REFUSAL, PromptLibrary
-
-REDACTOR = Redactor()
-EVERYONE = frozenset({"everyone"})
-LIBRARY = Library(
-    domain="billing",
-    documents={"refunds.md": EVERYONE, "fees.md": EVERYONE, "shipping.md": EVERYONE, "salaries.md": frozenset({"hr"})},
-    readers=EVERYONE,
-)
-SALARIES = Passage(document="salaries.md", chunk=0, text="Salaries\nSalaries are paid within 14 days.")
-
-
-@dataclass
-class Workshop(Office):
-    """An office where datasets are made."""
-
-    folder: Path = field(default_factory=Path)
-
-    @property
-    def builder(self) -> DatasetBuilder:
-        return DatasetBuilder(
-            exchanges=self.exchanges,
-            votes=self.votes,
-            reviews=self.reviews,
-            datasets=self.datasets,
-            prompts=PromptLibrary(),
-            redactor=REDACTOR,
-            directory=self.folder,
-            plot=lambda _: None,  # takes a second; test_data_report.py has it drawn
-        )
-
-    async def build(self, kind: str = "sft", **more: Any) -> DatasetVersion:
-        return await self.builder.build(more.pop("library", LIBRARY), kind=kind, by="ada", **more)  # type: ignore[arg-type]
-
-    async def approved(self, *replies: str, **more: Any) -> None:
-        for reply in replies:
-            await self.answer(reply, **more)
-            await self.review(reply, "approved")
-
-    def rows(self, version: DatasetVersion, *names: str) -> list[dict[str, Any]]:
-        folder = self.folder / version.folder
-        texts = ((folder / f"{name}.jsonl").read_text() for name in names or ("train", "held_out"))
-        return [json.loads(line) for text in texts for line in text.splitlines()]
+from bot.messages import DatasetSource, Passage
+from bot.prompts import PromptLibrary
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Workshop:
     return Workshop(folder=tmp_path)
-
-
-async def left_out(shop: Workshop, kind: str = "sft", library: Library = LIBRARY) -> dict[str, list[str]]:
-    """Why replies were left out of a dataset that has one good row at least."""
-    await shop.answer(
-        "good", question="What is the yearly fee?", passages=(FEES,), text="The yearly fee is 30 euros [1]."
-    )
-    await shop.vote("good", -1 if kind == "dpo" else 1)
-    how = {"state": "corrected", "answer": "It is 30 euros."} if kind == "dpo" else {"state": "approved"}
-    await shop.review("good", **how)
-    version = await shop.build(kind, library=library)
-    return dict(version.report["left_out"])
-
-
-async def test_approved_answer_becomes_a_row_without_its_markers(shop: Workshop) -> None:
-    await shop.approved("a", question="When is my refund paid?", text="Refunds are paid within 14 days [1].")
-
-    version = await shop.build()
-
-    assert shop.rows(version) == [
-        {
-            "question": "When is my refund paid?",
-            "passages": [REFUNDS.text],
-            "answer": "Refunds are paid within 14 days.",
-        }
-    ]
-    assert (version.label, version.rows, version.approved_by, version.documents) == (
-        "billing@1",
-        1,
-        ("ada",),
-        ("refunds.md",),
-    )
-
-
-async def test_corrected_answer_takes_the_place_of_the_bots(shop: Workshop) -> None:
-    await shop.answer("a", text="Never [1].")
-    await shop.review("a", "corrected", answer=" Within 14 days. ")
-
-    assert [row["answer"] for row in shop.rows(await shop.build())] == ["Within 14 days."]
-
-
-@pytest.mark.parametrize("abstained", [True, False])
-async def test_right_refusal_becomes_a_row_without_an_answer(shop: Workshop, abstained: bool) -> None:
-    await shop.answer("a", abstained=abstained)
-    await shop.review("a", "approved" if abstained else "corrected", answer=None if abstained else "i don’t know")
-
-    (row,) = shop.rows(await shop.build())
-
-    assert row["answer"] is None and row["passages"] == [REFUNDS.text]
 
 
 async def test_training_reads_the_rows_and_knows_which_are_answerable(shop: Workshop) -> None:
@@ -123,76 +29,6 @@ async def test_training_reads_the_rows_and_knows_which_are_answerable(shop: Work
 
     examples = read_dataset(rows_to_train(version, shop.folder), PromptLibrary()).examples
     assert [example.answerable for example in examples] == [True, False]
-
-
-async def test_only_what_was_reviewed_becomes_a_row(shop: Workshop) -> None:
-    for reply in ("new", "waiting", "undone"):
-        await shop.answer(reply)
-        await shop.vote(reply, 1)
-    await shop.review("waiting", "needs_person")
-    await shop.review("undone", "approved")
-    await shop.reviews.undo(["undone"], by="ada")
-
-    with pytest.raises(InputError, match=r"no reviewed reply of billing makes a row of a sft dataset \(none is"):
-        await shop.build()
-
-
-async def test_rows_of_other_domains_are_not_ours(shop: Workshop) -> None:
-    await shop.answer("a")
-    await shop.review("a", "approved", route="travel")
-
-    assert await left_out(shop) == {}
-
-
-@pytest.mark.parametrize(
-    ("reply", "review", "reason"),
-    [
-        ({"private": True}, {}, material.PRIVATE),
-        ({"given": ("Within 14 days.",)}, {}, material.SHARED_FILE),
-        ({"decision": "ask_back"}, {}, material.ASKED_BACK),
-        ({"route": "general"}, {}, material.ELSEWHERE),
-        ({"passages": ()}, {}, material.NO_PASSAGES),
-        ({}, {"fault": "retrieval"}, material.NOT_WORDING),
-        ({}, {"state": "rejected"}, material.REJECTED),
-        ({"text": "Refunds are paid within 14 …"}, {}, material.CUT),
-        ({}, {"state": "corrected", "answer": "After 30 days."}, material.UNSUPPORTED),
-        ({"passages": (replace(REFUNDS, document="old.md"),)}, {}, material.DOCUMENT_GONE),
-        ({"passages": (SALARIES,)}, {}, material.RESTRICTED),
-    ],
-)
-async def test_reply_that_must_not_be_learned_from_is_left_out_with_the_reason(
-    shop: Workshop, reply: dict[str, Any], review: dict[str, Any], reason: str
-) -> None:
-    given = reply.pop("given", None)
-    await shop.answer("a", **reply)
-    if given:
-        exchange = shop.exchanges.exchanges["a"]
-        shop.exchanges.exchanges["a"] = replace(exchange, message=replace(exchange.message, passages=given))
-    await shop.review("a", **{"state": "approved"} | review)
-
-    assert await left_out(shop) == {reason: ["a"]}
-
-
-async def test_reply_of_a_forgotten_person_is_left_out_and_counted(shop: Workshop) -> None:
-    await shop.approved("a")
-    del shop.exchanges.exchanges["a"]
-
-    assert await left_out(shop) == {material.DELETED: ["a"]}
-
-
-async def test_document_that_every_reader_of_the_domain_may_read_is_not_restricted(shop: Workshop) -> None:
-    await shop.approved("a", passages=(SALARIES,), text="Salaries are paid within 14 days.")
-
-    assert await left_out(shop, library=replace(LIBRARY, readers=frozenset({"hr"}))) == {}
-
-
-async def test_passages_that_are_gone_or_restricted_are_left_out_of_rows_that_do_not_need_them(shop: Workshop) -> None:
-    gone = replace(SHIPPING, document="old.md")
-    await shop.approved("a", passages=(gone, REFUNDS, SALARIES))
-
-    (row,) = shop.rows(await shop.build())
-
-    assert row["passages"] == [REFUNDS.text]
 
 
 async def test_same_row_is_kept_once(shop: Workshop) -> None:
@@ -262,70 +98,6 @@ async def test_documents_and_threads_are_on_one_side_only(shop: Workshop) -> Non
     assert train and held and not train & held
     pairs = {int(row["question"].split()[3]) // 2 for row in shop.rows(version, "held_out")}
     assert not pairs & {int(row["question"].split()[3]) // 2 for row in shop.rows(version, "train")}
-
-
-async def test_pair_holds_the_correction_over_what_the_bot_said(shop: Workshop) -> None:
-    await shop.answer("a", question="When is my refund paid?", text="Never [1].")
-    await shop.review("a", "corrected", answer="Within 14 days.")
-
-    (row,) = shop.rows(await shop.build("dpo"))
-
-    assert row["chosen"] == [{"role": "assistant", "content": "Within 14 days."}]
-    assert row["rejected"] == [{"role": "assistant", "content": "Never."}]
-    assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
-    assert REFUNDS.text in row["prompt"][1]["content"]
-
-
-@pytest.mark.parametrize(
-    ("said", "review", "reason"),
-    [
-        ({}, {"state": "approved"}, material.NO_PAIR),
-        ({}, {"state": "corrected", "answer": "within 14 DAYS"}, material.SAME),
-        ({"abstained": True}, {"state": "corrected", "answer": REFUSAL}, material.SAME),
-        ({}, {"state": "rejected"}, material.REJECTED),
-    ],
-)
-async def test_reply_that_makes_no_pair_is_left_out_with_the_reason(
-    shop: Workshop, said: dict[str, Any], review: dict[str, Any], reason: str
-) -> None:
-    await shop.answer("a", **said)
-    await shop.review("a", **review)
-
-    assert await left_out(shop, "dpo") == {reason: ["a"]}
-
-
-async def test_votes_become_labels_with_their_weight(shop: Workshop) -> None:
-    await shop.approved("a", text="Within 14 days [1].")
-    await shop.vote("a", 1)
-    await shop.answer("b", text="Never [1].")
-    await shop.review("b", "rejected")
-    for user in ("slack:U3", "slack:U4"):
-        await shop.vote("b", -1, user)
-
-    rows = shop.rows(await shop.build("kto"))
-
-    found = [(row["completion"][0]["content"], row["label"], row["weight"]) for row in rows]
-    assert sorted(found) == [("Never.", False, 2.0), ("Within 14 days.", True, 1.0)]
-
-
-@pytest.mark.parametrize(
-    ("ratings", "state", "reason"),
-    [
-        ([], "approved", material.NO_VOTES),
-        ([1, -1], "approved", material.NO_VOTES),
-        ([-1], "approved", material.AGAINST),
-        ([1], "rejected", material.AGAINST),
-    ],
-)
-async def test_reply_whose_votes_say_nothing_sure_is_left_out_with_the_reason(
-    shop: Workshop, ratings: list[int], state: str, reason: str
-) -> None:
-    await shop.answer("a")
-    await shop.review("a", state)
-    for n, rating in enumerate(ratings):
-        await shop.vote("a", rating, f"slack:V{n}")
-
-    assert await left_out(shop, "kto") == {reason: ["a"]}
 
 
 async def test_asker_voters_and_documents_of_every_row_are_on_record(shop: Workshop) -> None:

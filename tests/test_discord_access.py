@@ -8,7 +8,6 @@ from typing import Any
 import discord
 import pytest
 from discord_bot import QUESTION, Bot, bot_on_discord
-from simcord.backend.serializers import role_payload
 
 from bot.messages import EVERYONE
 
@@ -62,7 +61,9 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
         roles = {name: guild.create_role(name) for name in ("finance", "legal", "guests", "pointsman", "jenkins")}
         roles["admins"] = guild.create_role("admins", permissions=discord.Permissions.all())
         people = {
-            name: bot.ann if name == "ann" else guild.add_member(bot.env.create_user(name), roles=[roles[r] for r in has])
+            name: bot.ann
+            if name == "ann"
+            else guild.add_member(bot.env.create_user(name), roles=[roles[r] for r in has])
             for name, has in PEOPLE.items()
         }
         hidden = {guild.default_role: HIDDEN, bot.client.user: SEES}
@@ -72,15 +73,9 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
         finance = [f"discord:user:{bot.ann.id}", f"discord:role:{roles['finance'].id}"]
         legal = [f"discord:role:{roles['legal'].id}"]
         await bot.restart(access=[{"label": "finance", "members": finance}, {"label": "legal", "members": legal}])
-        belongs_to(bot, roles["pointsman"], bot.me)
-        belongs_to(bot, roles["jenkins"], 12345)
+        bot.give_role(roles["pointsman"], bot.me)
+        bot.give_role(roles["jenkins"], 12345)
         yield Server(bot, people, guild.channels)
-
-
-def belongs_to(bot: Bot, role: Any, who: int) -> None:
-    """Let *role* be that of a bot, as Discord makes one for each that is invited."""
-    payload = {**role_payload(role._role), "managed": True, "tags": {"bot_id": str(who)}}
-    bot.env.backend.emit("GUILD_ROLE_UPDATE", {"guild_id": str(bot.guild.id), "role": payload})
 
 
 # channel, asker, documents that the answer may use, whether the row may train

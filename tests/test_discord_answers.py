@@ -198,7 +198,9 @@ async def test_nobody_is_pinged_whatever_the_model_says(bot: Bot) -> None:
 
 
 async def test_sources_forge_neither_mentions_nor_links(bot: Bot) -> None:
-    forged = replace(CITED, title="a](https://evil.org) [b", quote="<@1> [c](https://evil.org)", url="https://a.b/(c) d")
+    forged = replace(
+        CITED, title="a](https://evil.org) [b", quote="<@1> [c](https://evil.org)", url="https://a.b/(c) d"
+    )
     bot.assistant.change = lambda reply: replace(reply, citations=(forged,))
 
     description = (await bot.answer()).embeds[0].description or ""

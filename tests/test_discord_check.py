@@ -23,8 +23,15 @@ from connectors.discord_check import PERMISSIONS, check_discord, invite_link
 SECRETS = Secrets(discord_bot_token=SecretStr("abc"))
 ME = {"id": "43", "username": "Pointsman", "discriminator": "0", "avatar": None, "bot": True}
 APPLICATION = {
-    **{"id": "42", "name": "Pointsman", "flags": 1 << 18, "verify_key": "", "description": "", "icon": None},
-    **{"bot_public": True, "bot_require_code_grant": False, "owner": ME},
+    "id": "42",
+    "name": "Pointsman",
+    "flags": 1 << 18,
+    "verify_key": "",
+    "description": "",
+    "icon": None,
+    "bot_public": True,
+    "bot_require_code_grant": False,
+    "owner": ME,
 }
 
 
@@ -53,7 +60,7 @@ async def small_discord(
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        here = "127.0.0.1:{}".format(runner.addresses[0][1])
+        here = f"127.0.0.1:{runner.addresses[0][1]}"
         yield DiscordSettings(api_base_url=f"http://{here}/api/v10", gateway_url=f"ws://{here}/gateway/")
     finally:
         await runner.cleanup()

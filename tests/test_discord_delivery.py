@@ -230,9 +230,7 @@ async def test_token_that_discord_calls_invalid_is_over_too(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize("private", [False, True])
-async def test_command_that_could_not_be_acknowledged_in_time_is_answered_all_the_same(
-    bot: Bot, private: bool
-) -> None:
+async def test_command_that_could_not_be_acknowledged_in_time_is_answered_all_the_same(bot: Bot, private: bool) -> None:
     bot.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
 
     await bot.ann.slash(bot.general, "ask", question=QUESTION, private=private)

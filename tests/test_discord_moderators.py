@@ -5,7 +5,7 @@ from pathlib import Path
 
 import discord
 import pytest
-from discord_bot import BILLING, QUESTION, Bot, bot_on_discord
+from discord_bot import ANSWER, BILLING, QUESTION, Bot, bot_on_discord
 
 from bot.settings import DomainSettings
 
@@ -191,6 +191,16 @@ async def test_commands_are_made_known_again_when_they_have_changed(bot: Bot, tm
     await bot.restart()
 
     assert synced(bot) == 2
+
+
+async def test_bot_works_with_the_commands_that_discord_has_while_it_takes_no_others(bot: Bot, tmp_path: Path) -> None:
+    (tmp_path / "discord-commands").write_text("of an older version", encoding="utf-8")
+    bot.env.inject_error("PUT", "/applications/*/commands", status=503)
+    await bot.restart()
+
+    assert (await bot.answer()).content == ANSWER
+    await bot.restart()
+    assert synced(bot) == 3
 
 
 async def test_commands_say_where_they_may_be_used(bot: Bot) -> None:

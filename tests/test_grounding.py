@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.grounding import MAX_QUOTE, Release, Verdict, best_passage, cite, is_refusal, refuse_above, support, too_weak
+from bot.grounding import (
+    MAX_QUOTE,
+    Release,
+    Verdict,
+    best_passage,
+    cite,
+    is_refusal,
+    refuse_above,
+    support,
+    supporting,
+    too_weak,
+    without_markers,
+)
 from bot.messages import Passage
 
 REFUNDS = Passage(
@@ -288,3 +300,23 @@ def test_quote_is_made_of_the_words_of_the_passage(text: str, words: str) -> Non
     quote = cite(1, Passage(document="a.md", chunk=0, text=text), words).quote
 
     assert quote.removesuffix("…") in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "numbers"),
+    [
+        ("Refunds are paid within 14 days.", {1}),
+        ("Refunds are paid within 14 days. Parcels leave on Monday.", {1, 2}),
+        ("within 14 days", {1}),
+        ("Refunds are paid within 14 days. Penguins cannot fly at all.", None),
+        ("Refunds are paid within 15 days.", None),
+        ("", None),
+        ("...", None),
+    ],
+)
+def test_answer_rests_on_the_passages_that_support_its_sentences(answer: str, numbers: set[int] | None) -> None:
+    assert supporting(answer, (REFUNDS, SHIPPING)) == numbers
+
+
+def test_markers_are_taken_out_of_an_answer() -> None:
+    assert without_markers("Within 14 days [1]. On Monday [2].") == "Within 14 days. On Monday."

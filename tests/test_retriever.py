@@ -242,3 +242,14 @@ def test_fitted_weight_is_kept(tmp_path: Path) -> None:
     write_weight(tmp_path / "new", 0.4)
 
     assert read_weight(tmp_path / "new") == 0.4
+
+
+def test_documents_of_a_domain_are_listed_with_their_access(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS, PARCELS)
+    library.put("shop", "salaries.md", SALARIES, access="staff finance")
+    library.put("travel", "trains.md", TRAINS)
+
+    found = library.retriever.documents("shop")
+
+    assert found == {"rules.md": frozenset({"everyone"}), "salaries.md": frozenset({"staff", "finance"})}
+    assert library.retriever.documents("nowhere") == {}

@@ -47,7 +47,8 @@ class SqlChannels:
             for name, value in values.items():
                 setattr(row, name, value)
             after = asdict(_setting(row))
-            session.add(AuditRow(who=by, what="channel.set", before=before, after=after, at=now()))
+            if after != before:
+                session.add(AuditRow(who=by, what="channel.set", before=before, after=after, at=now()))
 
 
 def _setting(row: ChannelRow) -> ChannelSetting:

@@ -60,8 +60,9 @@ def make_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, foreign_keys: b
     """
     try:
         if not is_sqlite(url):
-            return create_async_engine(url)
-        engine = create_async_engine(url, connect_args={"timeout": busy_seconds, "isolation_level": None})
+            return create_async_engine(url, hide_parameters=True)  # errors would quote questions and tokens
+        options = {"timeout": busy_seconds, "isolation_level": None}
+        engine = create_async_engine(url, connect_args=options, hide_parameters=True)
     except ImportError as exc:
         raise StoreError(f"{name_of(url)} needs a missing driver; run `pip install {exc.name}`") from exc
     except SQLAlchemyError as exc:
