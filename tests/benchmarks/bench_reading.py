@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from reading_rows import HELD_OUT, load_squad, passage_text
-from tables import WORK, show
+from tables import WORK, show, work_folder
 
 from bot.app import open_installation
 from bot.messages import Message
@@ -60,7 +60,7 @@ def _words(text: str) -> list[str]:
 
 async def measure(rows: int) -> list[dict[str, object]]:
     settings = Settings(
-        storage=StorageSettings(directory=WORK / "reading", models=WORK.parent / "models"),
+        storage=StorageSettings(directory=work_folder("reading"), models=WORK.parent / "models"),
         domains=(DomainSettings(name="squad", description="Passages"),),
     )
     table: list[dict[str, object]] = []

@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1]))  # the double is a part of the tests
 
 from slack_double import SlackDouble
-from tables import WORK, show
+from tables import WORK, show, work_folder
 
 from bot.app import connectors_of, open_installation
 from bot.messages import Completion, Prompt, Turn
@@ -74,7 +74,7 @@ async def be_the_bot(url: str) -> None:
     """The other process: our app until its input ends, then what it saw."""
     settings = Settings.model_validate(
         {
-            "storage": StorageSettings(directory=WORK / "slack", models=WORK.parent / "models"),
+            "storage": StorageSettings(directory=work_folder("slack"), models=WORK.parent / "models"),
             "domains": (DomainSettings(name="handbook", description="How to run Pointsman", documents=(HANDBOOK,)),),
             "slack": {"api_base_url": url},
         }

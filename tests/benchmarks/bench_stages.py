@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tables import WORK, show
+from tables import WORK, show, work_folder
 
 from bot.app import Installation, open_installation
 from bot.messages import Message
@@ -31,7 +31,7 @@ def _megabytes() -> float:
 async def measure() -> list[dict[str, object]]:
     handbook = Path(__file__).parents[2] / "knowledge" / "handbook"
     settings = Settings(
-        storage=StorageSettings(directory=WORK / "stages", models=WORK.parent / "models"),
+        storage=StorageSettings(directory=work_folder("stages"), models=WORK.parent / "models"),
         domains=(DomainSettings(name="handbook", description="How to run Pointsman", documents=(handbook,)),),
     )
     before = _megabytes()

@@ -6,6 +6,7 @@ import bench_privacy
 import bench_reading
 import bench_retrieval
 import bench_routing
+import bench_slack
 import bench_stages
 from knowledge_base import open_knowledge_base
 from tables import DATA, show
@@ -15,6 +16,7 @@ def main() -> None:
     """Print the tables; about half an hour on two cores, less when the corpora are embedded already."""
     begin = time.monotonic()
     show("Stages of one question, and memory", bench_stages.run())
+    show("Slack under load (200 people within a minute)", bench_slack.run())
     if not DATA.is_dir():
         print(f"\nThe public data is not at {DATA}: the other tables are left out.")
         return

@@ -11,6 +11,13 @@ WORK = Path(__file__).parents[2] / "var" / "bench"  # indexes of the data sets, 
 Row = Mapping[str, Any]
 
 
+def work_folder(name: str) -> Path:
+    """A storage directory that keeps its index between runs; its database, whose schema may be older, begins anew."""
+    for file in (WORK / name).glob("pointsman.db*"):
+        file.unlink()
+    return WORK / name
+
+
 def rows_of(name: str) -> list[dict[str, Any]]:
     """The rows of a data set's file, such as "squad2/qa.jsonl"."""
     return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
