@@ -46,20 +46,30 @@ class ChannelSheet:
 
     async def write(self, number: int, **content: Any) -> str:
         if number < len(self.ids):
-            message = self.room.get_partial_message(self.ids[number])
-            await message.edit(**{"embed": None, "view": None, **content}, allowed_mentions=NONE)
-            return place_of(self.channel, message.id)
+            return await self._edit(number, content)
+        reference = None
         if self.answered:
-            content["reference"] = discord.MessageReference(
+            reference = discord.MessageReference(
                 message_id=self.answered, channel_id=self.channel, fail_if_not_exists=False
             )
         sent = await self.room.send(
-            **content, mention_author=False, allowed_mentions=NONE, nonce=f"{self.nonce}.{number}"
+            **content,
+            reference=reference,  # type: ignore[arg-type]  # None is what discord.py has for it by itself
+            mention_author=False,
+            allowed_mentions=NONE,
+            nonce=f"{self.nonce}.{number}",
         )
         self.ids.append(sent.id)
         if number == 0:
             await self.noted(str(sent.id))
+        if sent.content.strip() != content["content"].strip():  # what an earlier try had sent, whose answer was lost
+            return await self._edit(number, content)
         return place_of(self.channel, sent.id)
+
+    async def _edit(self, number: int, content: dict[str, Any]) -> str:
+        message = self.room.get_partial_message(self.ids[number])
+        await message.edit(**{"embed": None, "view": None, **content}, allowed_mentions=NONE)
+        return place_of(self.channel, message.id)
 
     async def cut(self, number: int) -> None:
         for each in self.ids[number:]:

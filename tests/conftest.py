@@ -103,7 +103,7 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '[[domains]]\nname = "handbook"\ndescription = "How to install, use and run Pointsman"\n'
         'documents = ["handbook"]\n'
         '[[domains]]\nname = "empty"\ndescription = "Nothing yet"\n'
-        '[[access]]\nlabel = "finance"\nmembers = ["slack:U1"]\n'
+        '[[access]]\nlabel = "finance"\nmembers = ["slack:user:U1"]\n'
     )
     kept = (
         ROOT / "var" / "tests"

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import sqlite3
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import warnings

@@ -73,18 +73,19 @@ async def test_answer_grows_and_becomes_the_whole(bot: Bot) -> None:
     assert (answer.id, answer.content) == (growing.id, ANSWER) and answer.components
 
 
-async def test_answer_grows_no_faster_than_discord_wishes(bot: Bot) -> None:
+@pytest.mark.parametrize(("seconds", "grows"), [(1.4, []), (1.5, ["one two …"])])
+async def test_answer_grows_no_faster_than_discord_wishes(bot: Bot, seconds: float, grows: list[str]) -> None:
     bot.assistant.says("one two three four", "one ", "two ", "three ", "four")
     pause = bot.assistant.between = Pause()
     asking = asyncio.create_task(bot.answers())
     await grown(bot)
 
-    bot.env.backend.advance_clock(1.5)
+    bot.env.backend.advance_clock(seconds)
     pause.over.set()
     await asking
 
     edits = [each["content"] for each in bot.requests("PATCH", "/channels/*/messages/*")]
-    assert edits == ["one two …", "one two three four"]
+    assert edits == [*grows, "one two three four"]
 
 
 async def test_what_is_read_in_the_end_is_the_verdict_not_what_had_grown(bot: Bot) -> None:

@@ -197,3 +197,4 @@ async def test_defect_behind_the_button_for_a_person_is_apologised_for(bot: Bot,
     said = await bot.presses(answer, "person:")
 
     assert said.response.content.startswith("Sorry: something went wrong on my side")
+    assert len(bot.requests("PATCH", "/webhooks/*/messages/@original")) == 1

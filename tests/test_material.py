@@ -35,19 +35,10 @@ async def test_approved_answer_becomes_a_row_without_its_markers(shop: Workshop)
 
     version = await shop.build()
 
-    assert shop.rows(version) == [
-        {
-            "question": "When is my refund paid?",
-            "passages": [REFUNDS.text],
-            "answer": "Refunds are paid within 14 days.",
-        }
-    ]
-    assert (version.label, version.rows, version.approved_by, version.documents) == (
-        "billing@1",
-        1,
-        ("ada",),
-        ("refunds.md",),
-    )
+    asked, answer = "When is my refund paid?", "Refunds are paid within 14 days."
+    assert shop.rows(version) == [{"question": asked, "passages": [REFUNDS.text], "answer": answer}]
+    assert (version.label, version.rows) == ("billing@1", 1)
+    assert (version.approved_by, version.documents) == (("ada",), ("refunds.md",))
 
 
 async def test_corrected_answer_takes_the_place_of_the_bots(shop: Workshop) -> None:

@@ -119,8 +119,19 @@ def test_without_a_file_there_are_the_defaults() -> None:
     assert found.domains == ()
 
 
-def test_section_of_a_connector_that_is_not_built_yet_is_accepted() -> None:
-    assert load('[discord]\nwhatever = "x"\n') == Settings()
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ('[[access]]\nlabel = "a"\nmembers = ["slack:U34"]\n', "'slack:U34' is nobody; write slack:user:U34"),
+        ('[[access]]\nlabel = "a"\nmembers = ["discord:role:mods"]\n', "is nobody"),
+        ('[[domains]]\nname = "a"\ndescription = "b"\nchannels = ["C123"]\n', "'C123' is no channel; write slack:C"),
+        ('[[domains]]\nname = "a"\ndescription = "b"\nhelp = ["#help"]\n', "is no channel"),
+        ('[discord]\ngateway_url = "https://x"\n', "is no websocket address"),
+    ],
+)
+def test_people_and_channels_that_cannot_exist_are_refused(file: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        load(file)
 
 
 def test_without_slack_settings_it_is_slack_itself_and_only_this_machine_is_listened_to() -> None:
