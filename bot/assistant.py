@@ -73,6 +73,8 @@ class Assistant:
         self, message: Message, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]
     ) -> Answer | None:
         """What to say where no model is needed: an objection, a question back, or that the documents hold nothing."""
+        if asked.objection and message.source and not message.text.strip():
+            return Answer(text=wording.has_read(message.source), abstained=True)
         if asked.objection:
             return Answer(text=asked.objection, abstained=True)
         if message.passages == () and asked.route != GENERAL:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot import admission
-from bot.messages import GENERAL, Exchange, Message, Passage, Turn
+from bot.messages import GENERAL, SHARED, Exchange, Message, Passage, Turn
 
 MEMORY = 6  # exchanges of a thread that are read
 
@@ -77,7 +77,7 @@ def from_file(given: Sequence[Passage], source: str, top_k: int) -> Sequence[Pas
     """The passages of a shared file that are nearest to the question; *given* itself where no file is named."""
     if not source:
         return given
-    named = [replace(passage, document=source, title=source, chunk=n) for n, passage in enumerate(given)]
+    named = [replace(p, document=f"{SHARED}{source}", title=source, chunk=n) for n, p in enumerate(given)]
     return sorted(named, key=lambda passage: -passage.dense)[:top_k]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 GENERAL = "general"
 EVERYONE = "everyone"
+SHARED = "shared file: "  # in front of a passage's document where it came with the question
 
 Decision = Literal["answer", "ask_back"]
 ReviewState = Literal["new", "approved", "corrected", "rejected", "needs_person"]

@@ -335,8 +335,12 @@ class People(Protocol):
 
     async def stored(self, user: str, workspace: str) -> Stored: ...
 
-    async def forget(self, user: str, workspace: str) -> Stored:
-        """Returns: what was deleted: the person's questions with their answers, and votes."""
+    async def forget(self, user: str, workspace: str, *, by: str = "") -> Stored:
+        """
+        Returns: what was deleted: the person's questions with their answers, and votes.
+
+        *by*: who wished it, for the audit log; the person, by default.
+        """
         ...
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.messages import GENERAL, Citation, Reply, RouteChoice
+from bot.messages import GENERAL, SHARED, Citation, Reply, RouteChoice
 from bot.settings import DomainSettings
 
 EMPTY = "I got no question. Type one, for example: How do I get started?"
@@ -23,7 +23,15 @@ def origin(reply: Reply) -> str:
         return "not sure which track to take"
     if reply.route == GENERAL:
         return GENERAL_NOTICE if not reply.abstained else "not answered"
+    if reply.passages and reply.passages[0].document.startswith(SHARED):
+        name = reply.passages[0].document.removeprefix(SHARED)
+        return f"from {name}" if reply.citations else f"looked in {name}"
     return f"from the documents of {reply.route}" if reply.citations else f"looked in the documents of {reply.route}"
+
+
+def has_read(name: str) -> str:
+    """For a file that came without a question."""
+    return f"I have read {name}. What do you want to know about it? Ask in this thread."
 
 
 def introduction(domains: Mapping[str, DomainSettings]) -> str:
@@ -64,6 +72,9 @@ def unknown(domain: str, nearest: Sequence[Citation]) -> str:
     """Where the domain is sure and the passages do not hold the answer."""
     if not nearest:
         return f"I don't know: the documents of {domain} say nothing about this."
+    if nearest[0].document.startswith(SHARED):
+        name = nearest[0].document.removeprefix(SHARED)
+        return f"I don't know: I found no sure answer in {name}. Ask in a new thread to have my documents searched."
     quotes = {citation.title: citation.quote for citation in reversed(nearest)}
     listed = "\n".join(f"- {place}: “{quotes[place]}”" for place in dict.fromkeys(c.title for c in nearest))
     return f"I don't know: I found no sure answer in the documents of {domain}. The nearest places are:\n{listed}"

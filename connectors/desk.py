@@ -97,6 +97,7 @@ class Desk:
     patience: float = PATIENCE
     pause: float = PAUSE
     sign_seconds: float = SIGN_OF_LIFE
+    introduction: str = ""  # what to say to somebody who asks for "help"
     _answering: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)  # by message id
     _threads: dict[str, str] = field(default_factory=dict)  # message id -> thread, of what may still be stopped
     _stopped: set[str] = field(default_factory=set)  # message ids whose askers pressed Stop
@@ -207,6 +208,8 @@ class Desk:
         """The reply, or what to say instead of one."""
         if refusal := self.quota.refusal(pending.message.user, pending.message.workspace):
             return refusal
+        if self.introduction and pending.message.text.strip(" ?!/").casefold() == "help":
+            return self.introduction
         try:
             return await self._reply(pending, screen)
         except ConnectorError:

@@ -173,6 +173,7 @@ class DiscordClient(discord.Client):
             inbox=connector.inbox,
             exchanges=connector.exchanges,
             on_message=on_message,
+            introduction=wording.introduction({domain.name: domain for domain in settings.domains}),
             quota=Quota(limits.questions_per_user_per_hour, limits.questions_per_workspace_per_hour),
             sign_seconds=TYPING_SECONDS,
         )

@@ -221,7 +221,9 @@ class Moderation(app_commands.Group):
 
     @app_commands.command(description="Delete a member's questions, their answers and votes")
     async def forget(self, interaction: discord.Interaction, member: discord.User) -> None:
-        gone = await self._client.people.forget(user_id(member.id), workspace_id(interaction.guild_id))
+        gone = await self._client.people.forget(
+            user_id(member.id), workspace_id(interaction.guild_id), by=_who(interaction)
+        )
         await self._say(interaction, f"Deleted: {gone.questions} questions with their answers, {gone.votes} votes.")
 
     async def _say(self, interaction: discord.Interaction, text: str) -> None:

@@ -157,6 +157,7 @@ class SlackApp:
             inbox=self.inbox,
             exchanges=connector.exchanges,
             on_message=on_message,
+            introduction=wording.introduction({domain.name: domain for domain in self._domains}),
             quota=Quota(limits.questions_per_user_per_hour, limits.questions_per_workspace_per_hour),
             pause=connector.pause,
         )
@@ -255,14 +256,14 @@ class SlackApp:
         await self.desk.take(message, address)
         await ack(response_type="ephemeral", text=LOOKING)
 
-    async def _ask_about(self, ack: Any, body: Payload) -> None:
+    async def _ask_about(self, ack: Any, body: Payload, context: Mapping[str, Any]) -> None:
         address = {
             "team": body["team"]["id"],
             "channel": body["channel"]["id"],
             "user": body["user"]["id"],
             "response_url": body["response_url"],
         }
-        text = plain(body["message"].get("text", ""), bot="")
+        text = plain(body["message"].get("text", ""), bot=context["bot_user_id"])
         view = slack_blocks.ask_about(text, address, [domain.name for domain in self._domains])
         await ack()
         self.errands.start(partial(ask_by_form, self.api, body, view))

@@ -8,7 +8,7 @@ from fakes import MESSAGE, REPLY
 
 from bot import wording
 from bot.conversation import LEANT_ON, Asked, from_file, leans_on_the_last, understand
-from bot.messages import Exchange, Passage, Turn
+from bot.messages import SHARED, Exchange, Passage, Turn
 
 ROUTES = ("billing", "it-support")
 
@@ -208,8 +208,8 @@ def test_passages_of_a_shared_file_bear_its_name_and_their_place_nearest_first()
     found = from_file(given, "terms.pdf", 2)
 
     assert [(each.document, each.title, each.chunk, each.text) for each in found] == [
-        ("terms.pdf", "terms.pdf", 2, "c"),
-        ("terms.pdf", "terms.pdf", 0, "a"),
+        (f"{SHARED}terms.pdf", "terms.pdf", 2, "c"),
+        (f"{SHARED}terms.pdf", "terms.pdf", 0, "a"),
     ]
 
 

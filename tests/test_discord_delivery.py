@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import discord
 import pytest
 from discord_bot import ANSWER, QUESTION, Bot, Pause, bot_on_discord, texts
+from discord_double import DiscordDouble
+from discord_echo import point
 from slack_bot import ScriptedAssistant
 
 from bot.messages import Message
+from bot.ports import discard
+from connectors.discord_sheets import ChannelSheet
 
 LATER = "In May."
 
@@ -184,6 +190,23 @@ async def test_edit_that_is_under_way_ends_before_the_bot_leaves(tmp_path: Path)
         edit = bot.client.errands.start(lambda: asyncio.sleep(0.05))
 
     assert edit.done() and not edit.cancelled()
+
+
+async def test_message_whose_answer_was_lost_is_sent_once_and_becomes_what_it_should_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with DiscordDouble() as discord_, discord.Client(intents=discord.Intents.none()) as client:
+        point(monkeypatch, discord_)
+        channel = discord_.add_channel(discord_.add_guild("Acme"), "general")
+        await client.login(discord_.token)
+        sheet = ChannelSheet(client, channel, "nonce", discard)
+
+        discord_.reset("POST /channels/*/messages", after_doing=True)
+        with pytest.raises(aiohttp.ClientError):
+            await sheet.write(0, content="Within …")
+        await sheet.write(0, content=ANSWER)
+
+        assert [each.content for each in discord_.answers(channel)] == [ANSWER]
 
 
 # Commands to which Discord takes no answer any more

@@ -266,12 +266,24 @@ async def test_answer_is_shown_where_all_helpers_may_read_it(tmp_path: Path) -> 
         assert ANSWER in call.shown
 
 
-async def test_asker_is_told_where_nobody_helps_with_the_topic(bot: Bot) -> None:
+async def test_asker_is_told_where_nobody_helps_any_more(tmp_path: Path) -> None:
+    alone = BILLING.model_copy(update={"help": ()})
+    async with slack_with_people() as slack:
+        async with bot_on(slack, tmp_path) as before:
+            answer = await before.answer()
+
+        async with bot_on(slack, tmp_path, domains=[alone]) as bot:
+            await bot.clicks("U1", answer, "ask_person")
+
+            assert bot.whispers() == ["I know nobody to ask about this. Please ask in your usual channel."]
+
+
+async def test_general_answer_has_no_button_for_people(bot: Bot) -> None:
     bot.assistant.change = lambda reply: replace(reply, route="general")
 
-    await bot.clicks("U1", await bot.answer(), "ask_person")
+    answer = await bot.answer()
 
-    assert bot.whispers() == ["I know nobody to ask about this. Please ask in your usual channel."]
+    assert "ask_person" not in [element["action_id"] for _, element in elements_of(answer.blocks)]
 
 
 async def test_button_is_missing_where_nobody_helps_at_all(tmp_path: Path) -> None:

@@ -110,4 +110,9 @@ async def test_audit_log_says_that_something_was_deleted_and_not_what(office: Of
     await office.people.forget("ada", HERE)
 
     (entry,) = await SqlAudit(office.database).all()
-    assert (entry.who, entry.what, entry.before, entry.after) == ("ada", "people.forget", None, {"questions": 1})
+    assert (entry.who, entry.what, entry.before, entry.after) == (
+        "ada",
+        "people.forget",
+        None,
+        {"user": "ada", "questions": 1},
+    )

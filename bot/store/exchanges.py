@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Delete, delete, select, update
+from sqlalchemy import CursorResult, delete, select, update
 
 from bot.errors import StoreError
 from bot.messages import Exchange, Message, Reply
@@ -30,7 +30,6 @@ class SqlExchangeStore:
         async with self.database.writing() as session:
             if await session.scalar(select(ExchangeRow.id).where(ExchangeRow.reply == reply.id)):
                 raise StoreError(f"reply {reply.id!r} was begun before; give each reply its own id")
-            await session.execute(_cut_short(message))
             session.add(row)
 
     async def complete(self, reply: Reply) -> None:
@@ -82,9 +81,3 @@ class SqlExchangeStore:
         async with self.database.writing() as session:
             gone = await session.execute(delete(ExchangeRow).where(ExchangeRow.at < moment))
             return cast("CursorResult[Any]", gone).rowcount
-
-
-def _cut_short(message: Message) -> Delete:
-    """Removes what a killed process began of the answer to the same message."""
-    same = (ExchangeRow.message == message.id, ExchangeRow.platform == message.platform)
-    return delete(ExchangeRow).where(*same, ExchangeRow.complete.is_(False))

@@ -28,7 +28,7 @@ class SqlPeople:
                 votes=await session.scalar(votes) or 0,
             )
 
-    async def forget(self, user: str, workspace: str) -> Stored:
+    async def forget(self, user: str, workspace: str, *, by: str = "") -> Stored:
         """Returns: what was deleted. That it was deleted stays in the audit log, what it was does not."""
         async with self.database.writing() as session:
             votes = await session.execute(delete(VoteRow).where(_votes(user, workspace)))
@@ -39,8 +39,8 @@ class SqlPeople:
                 delete(InboxRow).where(InboxRow.user == user, InboxRow.workspace == workspace, InboxRow.done.is_(True))
             )
             gone = Stored(questions=_count(questions), votes=_count(votes))
-            after = {"questions": gone.questions} | await _datasets(session, user, workspace)
-            session.add(AuditRow(who=user, what="people.forget", before=None, after=after, at=now()))
+            after = {"user": user, "questions": gone.questions} | await _datasets(session, user, workspace)
+            session.add(AuditRow(who=by or user, what="people.forget", before=None, after=after, at=now()))
         return gone
 
 
