@@ -56,11 +56,12 @@ def make_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, foreign_keys: b
     An engine whose commits survive a power cut; connections open as they are needed.
 
     Transactions begin as readers; those of `writing(engine)` take the write lock first.
-    Raises: StoreError if the driver is not installed or not asynchronous.
+    Raises: StoreError if the driver is not installed or not asynchronous, or the folder of a file is missing.
     """
     try:
         if not is_sqlite(url):
             return create_async_engine(url, hide_parameters=True)  # errors would quote questions and tokens
+        _require_folder(url)
         options = {"timeout": busy_seconds, "isolation_level": None}
         engine = create_async_engine(url, connect_args=options, hide_parameters=True)
     except ImportError as exc:
@@ -70,6 +71,13 @@ def make_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, foreign_keys: b
     event.listen(engine.sync_engine, "connect", _durable_with_keys if foreign_keys else _durable)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _require_folder(url: URL) -> None:
+    """Looked at before connecting: where that fails, aiosqlite's thread outlives it and may meet a closed loop."""
+    folder = file_of(url).parent
+    if not folder.is_dir():
+        raise StoreError(f"the database {name_of(url)} cannot be opened: its folder is missing; create {folder}")
 
 
 def writing(engine: AsyncEngine) -> AsyncEngine:
