@@ -1,5 +1,6 @@
 """Documents to chunks: along the headings, no longer than the encoder reads, headings kept in front."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from markdown_it import MarkdownIt
@@ -9,6 +10,8 @@ from bot.messages import Chunk, Document
 
 MAX_TOKENS = 250  # all-MiniLM-L6-v2 silently cuts what lies beyond 256, two of which frame the text
 MAX_HEADING_TOKENS = 60
+
+_LINK = re.compile(r"\[([^\]]*)\]\([^()]*(?:\([^()]*\)[^()]*)*\)")  # [what one reads](where it leads "its title")
 
 CountTokens = Callable[[str], int]
 
@@ -71,4 +74,5 @@ def _shortened(heading: str, count_tokens: CountTokens) -> str:
 
 
 def _plain(heading: str) -> str:
+    heading = _LINK.sub(r"\1", heading)
     return " ".join(heading.replace("`", "").replace("*", "").split()).removesuffix("¶").removesuffix(" #").strip()

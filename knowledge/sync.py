@@ -21,7 +21,7 @@ from knowledge.loading import Source, Unreadable, find_sources
 from knowledge.retriever import write_weight
 
 # Part of every hash: another way of cutting or another encoder means that everything is indexed again.
-FORMAT = f"2|{MAX_TOKENS}|all-MiniLM-L6-v2"
+FORMAT = f"3|{MAX_TOKENS}|all-MiniLM-L6-v2"
 AT_ONCE = 128  # chunks that are embedded in one go
 Indexed = dict[str, tuple[ChromaCollection, IndexedDocument]]
 Withdraw = Callable[[str, str], None]

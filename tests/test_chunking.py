@@ -55,6 +55,7 @@ def test_title_that_is_the_first_heading_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("line", "heading"),
     [
+        ('# [csv](#module-csv "csv: Write (and read) files") — tables', "csv — tables"),
         ("## Using C#", "Using C#"),
         ("## Closed ##", "Closed"),
         ("## Linked¶", "Linked"),
