@@ -277,4 +277,4 @@ async def test_audit_log_says_who_made_a_dataset_and_which_hold_something_of_a_f
         "dataset.add billing@1",
         {"kind": "sft", "rows": 3, "hash": "abc"},
     )
-    assert forgotten.after == {"questions": 0, "datasets": ["billing@1"]}
+    assert forgotten.after == {"user": "slack:U1", "questions": 0, "datasets": ["billing@1"]}
