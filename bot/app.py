@@ -38,8 +38,6 @@ from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
 from bot.store.jobs import SqlJobQueue
 from bot.store.people import SqlPeople
-from connectors.discord import DiscordConnector
-from connectors.slack import SlackConnector
 from knowledge.attachments import passages_of
 from knowledge.chroma import ChromaIndex
 from knowledge.encoder import MiniLmEncoder
@@ -208,6 +206,8 @@ def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
     """
     found: list[Connector] = []
     if secrets.has_slack:
+        from connectors.slack import SlackConnector  # a second to import, which other commands need not wait for
+
         found.append(
             SlackConnector(
                 settings=here.settings,
@@ -221,6 +221,8 @@ def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
             )
         )
     if secrets.discord_bot_token:
+        from connectors.discord import DiscordConnector
+
         found.append(
             DiscordConnector(
                 settings=here.settings,

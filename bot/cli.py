@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot import cli_keep, cli_learn, serving, wording
+from bot import cli_keep, cli_learn, wording
 from bot.app import open_installation, open_stores
 from bot.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.errors import InputError, PointsmanError, SettingsError
@@ -220,6 +220,8 @@ def serve(settings: Settings) -> None:
 
     Example: pointsman serve
     """
+    from bot import serving  # brings the web server, which other commands need not wait for
+
     wait_for(serving.serve(settings, Secrets(), progress_line, partial(print, file=sys.stderr, flush=True)))
 
 

@@ -11,8 +11,6 @@ from bot.owner import ownership
 from bot.ports import Progress
 from bot.prompts import PromptLibrary
 from bot.settings import Secrets, Settings
-from connectors.discord_check import check_discord
-from connectors.slack_check import check_slack
 
 FREE_BYTES = 1_000_000_000
 
@@ -41,9 +39,13 @@ async def examine(settings: Settings, progress: Progress) -> list[Check]:
             return f"{settings.storage.directory}, {len(votes)} votes"
 
     async def slack() -> str:
+        from connectors.slack_check import check_slack  # imported here, as are all chat platforms
+
         return await check_slack(settings.slack, Secrets())
 
     async def discord() -> str:
+        from connectors.discord_check import check_discord
+
         return await check_discord(settings.discord, Secrets())
 
     steps: list[tuple[str, Callable[[], Awaitable[str]]]] = [
