@@ -136,5 +136,4 @@ def test_naughty_strings_are_all_answered(handbook: Path) -> None:
     for row in rows:
         assert row["text"].strip() and row["reply"]
         assert re.findall(r"<\|\w+\|>", row["text"]) == []
-    # Many resemble nothing in the handbook and need no model; how many depends on what the handbook holds.
-    assert sum(row["completion_tokens"] == 0 for row in rows) > len(rows) / 4
+    assert sum(row["completion_tokens"] == 0 for row in rows) > len(rows) / 2
