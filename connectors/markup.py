@@ -54,11 +54,15 @@ def _pieces(text: str, limit: int) -> Iterator[str]:
 
 
 def _head(text: str, limit: int, *, at_least: int) -> str:
+    head = text[:limit]
     for mark in _BREAKS:
-        cut = text.rfind(mark, max(at_least, limit // 3), limit)
-        if cut > 0:
-            return text[: cut + len(mark.rstrip("\n "))] if mark == ". " else text[:cut]
-    return text[:limit]
+        if (cut := text.rfind(mark, max(at_least, limit // 3), limit)) > 0:
+            head = text[: cut + len(mark.rstrip("\n "))]
+            break
+    # Half a fence would close or open another block than its whole does.
+    line = head.rfind("\n") + 1
+    torn = FENCE.match(text[line:].partition("\n")[0]) and text[len(head) :][:1] not in {"", "\n"}
+    return head[:line] if torn and line >= at_least else head
 
 
 def _open_fence(text: str) -> str:

@@ -102,6 +102,12 @@ def test_nothing_but_white_space_and_fences_is_lost_or_added(text: str, limit: i
     assert "".join(map(content, pieces)) == content(text)
 
 
+def test_fence_is_not_cut_in_two() -> None:
+    block = f"``` {'x' * 90}\ncode\n```"
+
+    assert split(f"Look:\n\n{block}", 106) == ["Look:", block]
+
+
 @given(st.text("`~ab. \n", max_size=600), st.integers(100, 150))
 def test_any_mixture_of_marks_is_split_without_a_loss(text: str, limit: int) -> None:
     pieces = split(text, limit)
