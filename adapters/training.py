@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from adapters.base_model import BaseModel
-from adapters.dataset import Dataset, TrainingExample
+from adapters.datasets.rows import Dataset, TrainingExample
 from bot.errors import TrainingError
 from bot.messages import now
 from bot.ports import Progress, silent

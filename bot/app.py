@@ -10,21 +10,21 @@ from pathlib import Path
 import structlog
 
 from adapters.base_model import BaseModel
-from adapters.building import DatasetBuilder, rows_to_train
-from adapters.dataset import read_dataset
+from adapters.datasets.building import DatasetBuilder, rows_to_train
+from adapters.datasets.material import Library
+from adapters.datasets.rows import read_dataset
 from adapters.generator import TransformersGenerator
-from adapters.material import Library
 from adapters.registry import NONE, AdapterRegistry, AdapterVersion, Always
 from adapters.training import Recipe, train
 from bot import wording
 from bot.assistant import Assistant
-from bot.curation import Curator
 from bot.errors import InputError, PointsmanError
-from bot.learning import RouteTeacher, kept_classifiers
+from bot.learning.curation import Curator
+from bot.learning.router import RouteTeacher, kept_classifiers
 from bot.messages import EVERYONE, Feedback, Message, Reply, now
 from bot.owner import make_directory
 from bot.ports import Connector, OnText, Progress, discard, silent
-from bot.privacy import Redactor
+from bot.privacy.redaction import Redactor
 from bot.prompts import PromptLibrary
 from bot.routing import LearnedRouter
 from bot.settings import Secrets, Settings
@@ -206,7 +206,9 @@ def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
     """
     found: list[Connector] = []
     if secrets.has_slack:
-        from connectors.slack import SlackConnector  # a second to import, which other commands need not wait for
+        from connectors.slack.connector import (
+            SlackConnector,  # a second to import, which other commands need not wait for
+        )
 
         found.append(
             SlackConnector(
@@ -221,7 +223,7 @@ def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
             )
         )
     if secrets.discord_bot_token:
-        from connectors.discord import DiscordConnector
+        from connectors.discord.connector import DiscordConnector
 
         found.append(
             DiscordConnector(

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bot import cli_keep, cli_learn, wording
+from bot import wording
 from bot.app import open_installation, open_stores
-from bot.command import AsJson, command, out, print_json, print_table, wait_for
+from bot.commands import keep, learn
+from bot.commands.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.errors import InputError, PointsmanError, SettingsError
 from bot.messages import GENERAL, Feedback, LabelledQuestion, Message, Reply
 from bot.owner import ownership
@@ -45,8 +46,8 @@ def pointsman(
 
 examples = typer.Typer(help="Example questions that teach the router.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(examples, name="examples")
-cli_keep.add_to(app)
-cli_learn.add_to(app)
+keep.add_to(app)
+learn.add_to(app)
 
 DomainName = Annotated[str, typer.Option("--domain", help="A domain's name in pointsman.toml.")]
 OptionalDomain = Annotated[str | None, typer.Option("--domain", help="Ask this domain, whatever the router says.")]

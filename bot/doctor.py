@@ -39,12 +39,12 @@ async def examine(settings: Settings, progress: Progress) -> list[Check]:
             return f"{settings.storage.directory}, {len(votes)} votes"
 
     async def slack() -> str:
-        from connectors.slack_check import check_slack  # imported here, as are all chat platforms
+        from connectors.slack.check import check_slack  # imported here, as are all chat platforms
 
         return await check_slack(settings.slack, Secrets())
 
     async def discord() -> str:
-        from connectors.discord_check import check_discord
+        from connectors.discord.check import check_discord
 
         return await check_discord(settings.discord, Secrets())
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import structlog
 
-from adapters.building import version_row
+from adapters.datasets.building import version_row
 from bot import admission
 from bot.app import Installation, Stores, dataset_builder, open_installation, open_stores
 from bot.assistant import NOWHERE

@@ -16,7 +16,7 @@ from tiny_model import ROOT, engine, write_adapter, write_base
 
 from adapters.base_model import BaseModel
 from adapters.generator import TransformersGenerator
-from bot.learning import RouteTeacher
+from bot.learning.router import RouteTeacher
 from bot.settings import load_settings
 from bot.work import run
 from knowledge.encoder import MiniLmEncoder

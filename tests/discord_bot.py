@@ -25,7 +25,7 @@ from bot.store.database import Database, open_database
 from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.people import SqlPeople
-from connectors.discord import DiscordClient, DiscordConnector
+from connectors.discord.connector import DiscordClient, DiscordConnector
 
 __all__ = ["ANSWER", "BILLING", "QUESTION", "Bot", "Pause", "bot_on_discord", "button", "texts"]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from fakes import MESSAGE, REPLY, InMemoryExchangeStore, InMemoryFeedbackStore
 
-from adapters.building import DatasetBuilder
-from adapters.material import Library
-from bot.curation import before_latest
+from adapters.datasets.building import DatasetBuilder
+from adapters.datasets.material import Library
 from bot.errors import StoreError
+from bot.learning.curation import before_latest
 from bot.messages import DatasetSource, DatasetVersion, Exchange, Feedback, Passage, Reply, Review
 from bot.ports import WriteVersion
-from bot.privacy import Redactor
+from bot.privacy.redaction import Redactor
 from bot.prompts import PromptLibrary
 
 REFUNDS = Passage(document="refunds.md", chunk=0, text="Refunds\nRefunds are paid within 14 days.", dense=0.8)

@@ -24,8 +24,8 @@ from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
 from bot.store.people import SqlPeople
-from connectors import slack as connector_module
-from connectors.slack import SlackApp, SlackConnector
+from connectors.slack import connector as connector_module
+from connectors.slack.connector import SlackApp, SlackConnector
 
 # The libraries would take them from the environment of whoever runs the tests.
 for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "SLACK_BOT_TOKEN", "SLACK_CLIENT_ID"):
@@ -34,7 +34,7 @@ for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "SLACK_BO
 BILLING = DomainSettings(
     name="billing", description="Invoices and refunds", channels=("slack:CBILL",), help=("slack:CHELP",)
 )
-MANIFEST = yaml.safe_load((Path(connector_module.__file__).parent / "slack_manifest.yaml").read_text("utf-8"))
+MANIFEST = yaml.safe_load((Path(connector_module.__file__).parent.parent / "slack_manifest.yaml").read_text("utf-8"))
 QUESTION, ANSWER = "<@UBOT> When is my refund?", "Within 14 days [1]."
 
 

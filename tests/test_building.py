@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from fakes_learning import EVERYONE, FEES, LIBRARY, REFUNDS, SHIPPING, Workshop
 
-from adapters import material
-from adapters.building import rows_to_train
-from adapters.composing import UNANSWERABLE
-from adapters.dataset import read_dataset
+from adapters.datasets import material
+from adapters.datasets.building import rows_to_train
+from adapters.datasets.composing import UNANSWERABLE
+from adapters.datasets.rows import read_dataset
 from bot.errors import InputError, StoreError
 from bot.messages import DatasetSource, Passage
 from bot.prompts import PromptLibrary

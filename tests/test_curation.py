@@ -9,10 +9,10 @@ import pytest
 from fakes import MESSAGE, HashedWordsEncoder
 from fakes_learning import Office
 
-from bot.curation import ALIKE, WINDOW, Curator, QueueItem, leaders, score, weighted
 from bot.errors import InputError, StoreError
+from bot.learning.curation import ALIKE, WINDOW, Curator, QueueItem, leaders, score, weighted
 from bot.messages import Feedback, Review, now
-from bot.privacy import Redactor
+from bot.privacy.redaction import Redactor
 
 NOON = now()
 REDACTOR = Redactor()

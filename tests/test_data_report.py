@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.composing import DataRow
-from adapters.data_report import draw, measure, page
+from adapters.datasets.composing import DataRow
+from adapters.datasets.report import draw, measure, page
 from bot.messages import DatasetVersion
 
 

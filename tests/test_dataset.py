@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.dataset import Dataset, read_dataset
+from adapters.datasets.rows import Dataset, read_dataset
 from bot.errors import InputError
 from bot.messages import Passage, Turn
 from bot.prompts import GROUNDED, REFUSAL, PromptLibrary

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from bot.errors import ConnectorError
 from bot.settings import DiscordSettings, Secrets, Settings
-from connectors.discord import DiscordConnector
-from connectors.discord_check import PERMISSIONS, check_discord, invite_link
+from connectors.discord.check import PERMISSIONS, check_discord, invite_link
+from connectors.discord.connector import DiscordConnector
 
 SECRETS = Secrets(discord_bot_token=SecretStr("abc"))
 ME = {"id": "43", "username": "Pointsman", "discriminator": "0", "avatar": None, "bot": True}

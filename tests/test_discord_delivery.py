@@ -17,7 +17,7 @@ from slack_bot import ScriptedAssistant
 
 from bot.messages import Message
 from bot.ports import discard
-from connectors.discord_sheets import ChannelSheet
+from connectors.discord.sheets import ChannelSheet
 
 LATER = "In May."
 

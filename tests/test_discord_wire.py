@@ -19,7 +19,7 @@ from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
 from bot.store.people import SqlPeople
-from connectors.discord import DiscordConnector
+from connectors.discord.connector import DiscordConnector
 
 
 @dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.importing import read_any
+from adapters.datasets.importing import read_any
 from bot.errors import InputError
 from bot.prompts import PromptLibrary
 from bot.rows import Row

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tiny_model import ROOT
 
 from bot.errors import RetrievalError
-from bot.learning import AT_A_TIME, GENERAL_SET, RouteTeacher, kept_classifiers
+from bot.learning.router import AT_A_TIME, GENERAL_SET, RouteTeacher, kept_classifiers
 from bot.messages import LabelledQuestion, Query, Retrieval, RouteChoice
 from bot.ports import Progress, silent
 from bot.routing import LearnedRouter, load

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fakes_learning import FEES, LIBRARY, REFUNDS, SALARIES, SHIPPING, Workshop
 
-from adapters import material
-from adapters.material import Library
+from adapters.datasets import material
+from adapters.datasets.material import Library
 from bot.errors import InputError
 from bot.prompts import REFUSAL
 

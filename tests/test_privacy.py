@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from bot.privacy import Redactor
+from bot.privacy.redaction import Redactor
 from tests.benchmarks import bench_privacy
 
 REDACTOR = Redactor()
@@ -188,7 +188,7 @@ def test_threads_may_share_a_new_redactor() -> None:
 
 
 def test_importing_the_module_loads_nothing_heavy() -> None:
-    script = "import sys, bot.privacy; print({'presidio_analyzer', 'spacy', 'faker'} & set(sys.modules))"
+    script = "import sys, bot.privacy.redaction; print({'presidio_analyzer', 'spacy', 'faker'} & set(sys.modules))"
 
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 

@@ -10,7 +10,7 @@ from slack_double import SlackDouble
 
 from bot.errors import ConnectorError
 from bot.settings import Secrets, SlackSettings
-from connectors.slack_check import check_slack
+from connectors.slack.check import check_slack
 
 
 @pytest.fixture

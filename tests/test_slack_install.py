@@ -17,7 +17,7 @@ from yarl import URL
 from bot.errors import ConnectorError, SettingsError
 from bot.settings import Secrets, SlackSettings
 from bot.store.database import open_database
-from connectors.slack_install import SCOPES, oauth_settings
+from connectors.slack.install import SCOPES, oauth_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")  # slack-sdk 3.47
 

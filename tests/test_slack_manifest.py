@@ -14,11 +14,11 @@ from slack_double_server import APP_METHODS, OPEN_METHODS
 from slack_double_workspace import EVENT_SCOPES, READS
 
 from bot.settings import Secrets, Settings
-from connectors import slack as connector_module
-from connectors.slack import SlackApp, SlackConnector
-from connectors.slack_install import SCOPES
+from connectors.slack import connector as connector_module
+from connectors.slack.connector import SlackApp, SlackConnector
+from connectors.slack.install import SCOPES
 
-SOURCES = sorted(Path(connector_module.__file__).parent.glob("slack*.py"))
+SOURCES = sorted(Path(connector_module.__file__).parent.glob("*.py"))
 EVENTS = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
 ASKED_FOR = MANIFEST["oauth_config"]["scopes"]["bot"]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.markup import JOINER
-from connectors.slack_text import escaped, link, mentions_somebody_else, plain, shortened
+from connectors.slack.text import escaped, link, mentions_somebody_else, plain, shortened
 
 
 @pytest.mark.parametrize(

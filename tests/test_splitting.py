@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.splitting import HELD_OUT, held_out
+from adapters.datasets.splitting import HELD_OUT, held_out
 
 KEYS = st.lists(st.frozensets(st.sampled_from("abcdefghijkl"), max_size=3), max_size=30)
 

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from adapters.base_model import BaseModel
-from adapters.dataset import Dataset, TrainingExample, read_dataset
+from adapters.datasets.rows import Dataset, TrainingExample, read_dataset
 from adapters.registry import AdapterRegistry
 from adapters.training import MIN_ROWS, Recipe, TrainedAdapter, train
 from bot.errors import TrainingError

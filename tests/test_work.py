@@ -23,7 +23,7 @@ from tiny_model import ROOT
 from bot import wording
 from bot.app import Installation, Stores, open_installation, open_stores
 from bot.errors import InputError, PointsmanError, StoreError
-from bot.learning import RouteTeacher
+from bot.learning.router import RouteTeacher
 from bot.messages import IngestReport, Passage, RouteChoice
 from bot.owner import ownership
 from bot.ports import Progress, silent

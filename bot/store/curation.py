@@ -7,8 +7,8 @@ from typing import cast
 from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.curation import before_latest
 from bot.errors import StoreError
+from bot.learning.curation import before_latest
 from bot.messages import Exchange, Fault, Review, ReviewState
 from bot.store.database import Database
 from bot.store.models import AuditRow, ExchangeRow, ReviewRow, TargetAnswerRow, VoteRow

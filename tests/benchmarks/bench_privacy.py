@@ -26,7 +26,7 @@ from typing import TypedDict
 
 from faker import Faker
 
-from bot.privacy import PersonalData, Redactor
+from bot.privacy.redaction import PersonalData, Redactor
 
 COUNTRIES = [
     *("en_US", "en_GB", "de_DE", "fr_FR", "it_IT", "es_ES", "nl_NL", "pl_PL", "pt_PT", "fi_FI"),

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from tables import WORK, rows_of, show
 
 from bot import routing
-from bot.learning import RouteTeacher
+from bot.learning.router import RouteTeacher
 from bot.messages import GENERAL, LabelledQuestion, Query, Retrieval
 
 DOCS = ("debian_faq", "python_faq")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from adapters.base_model import BaseModel
-from adapters.dataset import read_dataset
+from adapters.datasets.rows import read_dataset
 from adapters.training import train
 from bot.prompts import PromptLibrary
 

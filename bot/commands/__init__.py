@@ -1,0 +1,1 @@
+"""The commands that `bot.cli` gathers, by what they are about."""

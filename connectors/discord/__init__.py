@@ -1,0 +1,1 @@
+"""Discord: `connector` is the way in; the other modules are its parts."""

@@ -1,0 +1,293 @@
+"""
+Discord: mentions, replies, direct messages, `/ask`, threads and forum posts, votes and moderators' commands.
+
+Each question is stored before Discord is told that it arrived; the desk answers in tasks of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+import aiohttp
+import discord
+import structlog
+import yarl
+
+from bot import wording
+from bot.errors import ConnectorBusy, ConnectorError
+from bot.files import whole
+from bot.messages import Message, Pending
+from bot.ports import (
+    ChannelStore,
+    ExchangeStore,
+    FeedbackHandler,
+    FeedbackStore,
+    FileReader,
+    Inbox,
+    MessageHandler,
+    OnText,
+    People,
+)
+from bot.settings import Secrets, Settings
+from connectors.desk import Desk, Errands, Screen
+from connectors.discord import events as discord_events
+from connectors.discord.commands import fingerprint, tree_for
+from connectors.discord.errors import refusals
+from connectors.discord.events import INTERACTION, NONE, PLATFORM
+from connectors.discord.feedback import DiscordFeedback
+from connectors.discord.rooms import DiscordRooms
+from connectors.discord.screen import DiscordScreen
+from connectors.discord.sheets import InteractionSheet, ReplySheet
+from connectors.discord.talks import DiscordTalks
+from connectors.discord.views import DYNAMIC
+from connectors.quota import Quota
+from connectors.votes import Votes
+
+log = structlog.get_logger()
+
+TYPING_SECONDS = 8.0  # Discord shows "is typing" for ten
+PAGES = "https://discord.com/developers/applications"
+WRONG_TOKEN = (
+    f"Discord does not accept DISCORD_BOT_TOKEN; copy it anew from the page Bot of your application at {PAGES}"
+)
+NO_INTENT = (
+    "Discord does not give the bot the Message Content Intent; switch it on at the page Bot of your application at "
+    + PAGES
+)
+# https://discord.com/developers/docs/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes
+CLOSED = {
+    4004: WRONG_TOKEN,
+    4011: "Discord wants several connections for a bot on so many servers; set [discord] sharded = true",
+}
+NO_PERMISSION = (
+    "I may not write where you asked me. Please ask a moderator to give me the permission to send messages there."
+)
+
+
+def intents() -> discord.Intents:
+    """What we have to hear of, and nothing else."""
+    wanted = discord.Intents.none()
+    wanted.guilds = True
+    wanted.guild_messages = wanted.dm_messages = True
+    wanted.guild_reactions = wanted.dm_reactions = True
+    wanted.message_content = True  # privileged: for threads in which the bot takes part, and automatic answers
+    return wanted
+
+
+@dataclass
+class DiscordConnector:
+    """One Discord bot, on as many servers as invite it."""
+
+    settings: Settings
+    secrets: Secrets
+    inbox: Inbox
+    exchanges: ExchangeStore
+    votes: FeedbackStore
+    people: People
+    channels: ChannelStore
+    read_file: FileReader
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def name(self) -> str:
+        return PLATFORM
+
+    async def run(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> None:
+        """
+        Answer until cancelled.
+
+        Raises: ConnectorError at the start, naming the token or intent that is wrong.
+        """
+        point_elsewhere(self.settings)
+        async with self.client(on_message, on_feedback) as client:
+            try:
+                await client.start(self.secrets.discord_bot_token.get_secret_value())  # type: ignore[union-attr]
+            except discord.LoginFailure as exc:
+                raise ConnectorError(WRONG_TOKEN) from exc
+            except discord.PrivilegedIntentsRequired as exc:
+                raise ConnectorError(NO_INTENT) from exc
+            except discord.ConnectionClosed as exc:
+                raise ConnectorError(CLOSED.get(exc.code, f"Discord closed the connection ({exc.code})")) from exc
+            except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as exc:
+                raise ConnectorError(
+                    f"Discord cannot be reached ({exc}); check the network, the proxy and [discord] in pointsman.toml"
+                ) from exc
+
+    @asynccontextmanager
+    async def client(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> AsyncIterator["DiscordClient"]:
+        """The client, not yet connected; closed when the block ends."""
+        async with aiohttp.ClientSession(trust_env=True) as session:
+            sharded = self.settings.discord.sharded
+            client = (ShardedClient if sharded else DiscordClient)(self, session, on_message, on_feedback)
+            try:
+                yield client
+            finally:
+                await client.desk.close()
+                await client.errands.close()
+                await client.close()
+
+
+def point_elsewhere(settings: Settings) -> None:
+    """discord.py knows where Discord is by two variables of its classes, and by nothing else."""
+    discord.http.Route.BASE = settings.discord.api_base_url
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord.gateway_url)
+
+
+class DiscordClient(discord.Client):
+    """Hears what happens on Discord."""
+
+    def __init__(
+        self,
+        connector: DiscordConnector,
+        session: aiohttp.ClientSession,
+        on_message: MessageHandler,
+        on_feedback: FeedbackHandler,
+    ) -> None:
+        super().__init__(intents=intents(), allowed_mentions=NONE, max_messages=None)
+        settings = connector.settings
+        self.settings, self.people, self.channels = settings, connector.people, connector.channels
+        self._synced = settings.storage.directory / "discord-commands"
+        self.errands = Errands()
+        self.rooms = DiscordRooms(
+            client=self,
+            access=settings.access,
+            exchanges=connector.exchanges,
+            read_file=connector.read_file,
+            session=session,
+            hosts=[urlsplit(settings.discord.api_base_url).netloc],
+        )
+        self.talks = DiscordTalks(
+            client=self,
+            inbox=connector.inbox,
+            exchanges=connector.exchanges,
+            channels=connector.channels,
+            domains=settings.domains,
+        )
+        limits = settings.limits
+        self.desk = Desk(
+            platform=self,
+            inbox=connector.inbox,
+            exchanges=connector.exchanges,
+            on_message=on_message,
+            introduction=wording.introduction({domain.name: domain for domain in settings.domains}),
+            quota=Quota(limits.questions_per_user_per_hour, limits.questions_per_workspace_per_hour),
+            sign_seconds=TYPING_SECONDS,
+        )
+        self.feedback = DiscordFeedback(
+            client=self,
+            rooms=self.rooms,
+            exchanges=connector.exchanges,
+            votes=Votes(PLATFORM, connector.exchanges, connector.votes, on_feedback),
+            domains=settings.domains,
+        )
+        self.tree = tree_for(self)
+        self._resumed, self._ready_for_questions = False, connector.ready
+        self._begun: WeakValueDictionary[str, DiscordScreen] = WeakValueDictionary()  # by the id of a growing answer
+
+    @property
+    def name(self) -> str:
+        return PLATFORM
+
+    def screen(self, pending: Pending, begun: OnText) -> Screen:
+        """Where this answer is read."""
+
+        async def noted(shown: str) -> None:
+            self._begun[shown.rpartition(":")[2]] = screen
+            await begun(shown)
+
+        sheet = (InteractionSheet if pending.address["how"] == INTERACTION else ReplySheet)(self, pending, noted)
+        screen = DiscordScreen(sheet, pending, self.settings.domains, self.errands)
+        if pending.begun:
+            self._begun[pending.begun.rpartition(":")[2]] = screen
+        return screen
+
+    async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
+        """The message with labels and files."""
+        return await self.rooms.complete(message, address)
+
+    async def setup_hook(self) -> None:
+        """Once, before connecting: the buttons of old answers work again, changed commands are made known."""
+        self.add_dynamic_items(*DYNAMIC)
+        await self._make_commands_known()
+
+    async def _make_commands_known(self) -> None:
+        current = f"{self.application_id} {fingerprint(self.tree)}"
+        if self._synced.is_file() and await asyncio.to_thread(_read, self._synced) == current:
+            return
+        try:
+            with refusals():
+                await self.tree.sync()
+        except ConnectorBusy as exc:  # the ones that Discord has still work; the next start tries again
+            log.warning("the commands could not be made known", reason=str(exc))
+        else:
+            await asyncio.to_thread(_write, self._synced, current)
+
+    async def on_ready(self) -> None:
+        """After each new session; what an earlier process left is answered at the first."""
+        if not self._resumed:
+            await self.desk.resume()
+            self._resumed = True
+            self._ready_for_questions.set()
+
+    async def on_message(self, message: discord.Message) -> None:
+        """A question, perhaps."""
+        me = self.user.id if self.user else 0
+        if not discord_events.said_by_a_person(message, me):
+            return
+        thread = await self.talks.meant_for(message, me)
+        if thread is not None:
+            bound, title = await self.talks.bound(message.channel), await self.talks.title(message)
+            await self.desk.take(*discord_events.said(message, me, thread=thread, bound=bound, title=title))
+
+    async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
+        """Nobody wants the answer to a deleted question, nor the rest of a deleted answer."""
+        self._drop(event.message_id)
+
+    async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
+        """The same for many."""
+        for message in event.message_ids:
+            self._drop(message)
+
+    def _drop(self, message: int) -> None:
+        growing = self._begun.get(str(message))
+        self.desk.drop(growing.pending.message.id if growing is not None else f"discord:{message}")
+
+    async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
+        """A vote, perhaps."""
+        await self.feedback.reacted(event, added=True)
+
+    async def on_raw_reaction_remove(self, event: discord.RawReactionActionEvent) -> None:
+        """A vote taken back, perhaps."""
+        await self.feedback.reacted(event, added=False)
+
+    async def on_error(self, event: str, /, *args: object, **_: object) -> None:
+        """An edge of the program: whoever asks gets an answer or an apology, also from a defect of ours."""
+        log.exception("an event of Discord could not be dealt with", kind=event)
+        message = args[0] if event == "on_message" and args else None
+        me = self.user.id if self.user else 0
+        if isinstance(message, discord.Message) and discord_events.is_addressed(message, me):
+            with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+                await message.reply(wording.sorry(wording.APOLOGY), mention_author=False, allowed_mentions=NONE)
+
+    async def refused(self, message: Message, address: Mapping[str, str], reason: str) -> None:
+        """Where an answer may not be written: say so in direct messages, if the asker takes any."""
+        with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+            user = await self.fetch_user(int(address["user"]))
+            await user.send(NO_PERMISSION, allowed_mentions=NONE)
+
+
+class ShardedClient(DiscordClient, discord.AutoShardedClient):
+    """For bots on more than 2,500 servers, where Discord asks for several connections."""
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _write(path: Path, text: str) -> None:
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")

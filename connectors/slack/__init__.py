@@ -1,0 +1,1 @@
+"""Slack: `connector` is the way in; the other modules are its parts."""
