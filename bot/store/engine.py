@@ -2,12 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from sqlite3 import OperationalError
 
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from bot.errors import StoreError
 
@@ -92,7 +94,12 @@ def writer_slots(url: URL) -> asyncio.Semaphore:
 
 def _durable(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    # Only the first change of a new file's mode can meet a lock, and SQLite does not wait for that one by itself:
+    # https://www.sqlite.org/c3ref/busy_handler.html
+    locked = retry_if_exception_type(OperationalError)
+    for attempt in Retrying(retry=locked, stop=stop_after_delay(BUSY_SECONDS), wait=wait_fixed(0.02), reraise=True):
+        with attempt:
+            cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
 
