@@ -9,7 +9,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -17,6 +18,7 @@ import structlog
 
 from adapters.base_model import BaseModel
 from adapters.registry import NONE, AdapterRegistry
+from adapters.surprise import mean_surprise
 from bot.errors import AdapterNotFound, AdapterUnusable, GenerationError, PromptTooLong
 from bot.messages import Completion, Prompt, Turn
 from bot.ports import OnText, discard
@@ -59,6 +61,14 @@ class TransformersGenerator:
         """Load the model now rather than at the first question."""
         await asyncio.shield(await self._take_turn(self._load))
 
+    async def prepare(self, adapter: str) -> None:
+        """
+        Load *adapter* beside those in use, so that no question has to wait for it; without a model yet, nothing.
+
+        Raises: AdapterNotFound, AdapterUnusable.
+        """
+        await asyncio.shield(await self._take_turn(lambda: self._prepare(adapter)))
+
     async def generate(self, prompt: Prompt, *, adapter: str, on_text: OnText = discard) -> Completion:
         """
         Complete *prompt*; where *adapter* is missing or broken, with the base model alone.
@@ -81,6 +91,17 @@ class TransformersGenerator:
         finally:
             stop.set()
 
+    async def surprise(self, asked: "Sequence[tuple[Prompt, str]]", adapter: str) -> list[float]:
+        """
+        How little the model, with *adapter* switched on, expects each answer: mean negative log-likelihood per token.
+
+        Raises: AdapterNotFound, AdapterUnusable, PromptTooLong, GenerationError. Each answer waits its turn.
+        """
+        return [
+            await asyncio.shield(await self._take_turn(partial(self._surprise, prompt, answer, adapter)))
+            for prompt, answer in asked
+        ]
+
     async def _take_turn(self, work: Callable[[], Result]) -> "asyncio.Task[Result]":
         """Start *work* in a thread when its turn comes; the turn ends with the work, whatever becomes of the asker."""
         await self._turn.acquire()
@@ -96,9 +117,17 @@ class TransformersGenerator:
         run = _Run(ids, prompt, stop, on_piece)
         self._load()
         adapter = self._switch(adapter)
-        plain = self._model.disable_adapter() if adapter == NONE and self._adapted else nullcontext()
-        with plain:
+        with self._switched(adapter):
             return run.complete(self._model, self._base, adapter, self._deadline_seconds)
+
+    def _surprise(self, prompt: Prompt, answer: str, adapter: str) -> float:
+        """One answer, in a worker thread."""
+        ids, said = self._base.encode_turns(prompt.turns), self._base.encode_answer(answer)
+        if len(ids) + len(said) > self.context_tokens:
+            raise PromptTooLong(len(ids), self.context_tokens - len(said))
+        self._load()
+        with self._switched(self._on(adapter)):
+            return mean_surprise(self._model, ids, said)
 
     @property
     def _adapted(self) -> bool:
@@ -108,18 +137,33 @@ class TransformersGenerator:
         if self._model is None:
             self._model = self._base.load()
 
+    def _prepare(self, adapter: str) -> None:
+        if self._model is not None and adapter != NONE and not self._attached(adapter):
+            self._attach(adapter)
+
+    def _attached(self, adapter: str) -> bool:
+        return self._adapted and _slot(adapter) in self._model.peft_config
+
     def _switch(self, adapter: str) -> str:
         """Make *adapter* the active one; returns the one that is, "none" if it cannot be used."""
-        if adapter == NONE:
-            return NONE
         try:
-            if not self._adapted or _slot(adapter) not in self._model.peft_config:
-                self._attach(adapter)
+            return self._on(adapter)
         except (AdapterNotFound, AdapterUnusable) as exc:
             log.warning("the base model answers without its adapter", adapter=adapter, reason=str(exc))
             return NONE
+
+    def _on(self, adapter: str) -> str:
+        """Make *adapter* the active one. Raises: AdapterNotFound, AdapterUnusable."""
+        if adapter == NONE:
+            return NONE
+        if not self._attached(adapter):
+            self._attach(adapter)
         self._model.set_adapter(_slot(adapter))
         return adapter
+
+    def _switched(self, adapter: str) -> AbstractContextManager[object]:
+        """While the block runs, the model is as it is with *adapter*, which is the active one by now."""
+        return self._model.disable_adapter() if adapter == NONE and self._adapted else nullcontext()
 
     def _attach(self, adapter: str) -> None:
         from peft import PeftModel, get_peft_model_state_dict

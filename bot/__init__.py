@@ -8,6 +8,7 @@ prompts         templates               answering grounding   from prompt to che
 store/          what is kept            privacy/     what is redacted before it leaves
 learning/       what reviewers look at first, what becomes of their decisions, and how the router learns
 app             wires every part        owner work   one process owns the index, the others hand it their work
+releasing       which version of an adapter answers  traces  what still holds something that was deleted
 cli commands/   the commands            settings errors wording files rows progress   what all of them use
 
 Around it: connectors (ways in and out), knowledge (documents to passages), adapters (the model and its LoRA adapters).

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from bot import wording
 from bot.grounding import Release, cite
-from bot.messages import Citation, Completion, Passage, Prompt, Reply
+from bot.messages import Citation, Completion, Passage, Prompt, Reply, ReviewedAnswer
 from bot.ports import Generator, OnText
 
 RESULT = "Answer:"
@@ -23,6 +23,7 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     grounding: float = 0.0
     completion: Completion | None = None  # None: no model was needed
+    label: str = NONE  # where the answer is from, in place of a prompt
 
     def complete(self, draft: Reply, watch: "Stopwatch") -> Reply:
         """*draft* with everything that is known now."""
@@ -95,6 +96,17 @@ async def write_grounded(
         await on_text(answer.text)
         return answer
     return Answer(text=verdict.text, citations=verdict.citations, grounding=verdict.grounding, completion=completion)
+
+
+def again(known: ReviewedAnswer) -> Answer:
+    """A reviewed answer, marked as one."""
+    return Answer(
+        text=known.text + wording.reviewed(known),
+        abstained=known.abstained,
+        citations=known.citations,
+        grounding=known.grounding,
+        label=known.label,
+    )
 
 
 def unknown(domain: str, question: str, passages: Sequence[Passage], completion: Completion | None = None) -> Answer:

@@ -1,10 +1,13 @@
 """The composition root: builds every part once from the settings. The only file that knows every package."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 import structlog
@@ -12,22 +15,32 @@ import structlog
 from adapters.base_model import BaseModel
 from adapters.datasets.building import DatasetBuilder, rows_to_train
 from adapters.datasets.material import Library
-from adapters.datasets.rows import read_dataset
+from adapters.datasets.rows import RowsFile, read_dataset
+from adapters.evaluation import Evaluator
+from adapters.fingerprint import fingerprint
 from adapters.generator import TransformersGenerator
-from adapters.registry import NONE, AdapterRegistry, AdapterVersion, Always
-from adapters.training import Recipe, train
+from adapters.processes import is_main, wait_for_all
+from adapters.recipe import Recipe
+from adapters.registry import NONE, PRODUCTION, AdapterRegistry, AdapterVersion, Always
+from adapters.training import train
 from bot import wording
 from bot.assistant import Assistant
 from bot.errors import InputError, PointsmanError
+from bot.examinee import Examinee
+from bot.learning.answers import NearestAnswers, NoAnswers
 from bot.learning.curation import Curator
-from bot.learning.router import RouteTeacher, kept_classifiers
-from bot.messages import EVERYONE, Feedback, Message, Reply, now
+from bot.learning.router import RouteTeacher
+from bot.learning.router_changes import RouterChanges
+from bot.learning.router_versions import Origin, RouterVersions
+from bot.learning.routes import RouteDesk
+from bot.messages import EVERYONE, DatasetKind, Feedback, Message, Reply, now
 from bot.owner import make_directory
-from bot.ports import Connector, OnText, Progress, discard, silent
+from bot.ports import Connector, Encoder, OnText, Progress, discard, silent
 from bot.privacy.redaction import Redactor
 from bot.prompts import PromptLibrary
 from bot.routing import LearnedRouter
 from bot.settings import Secrets, Settings
+from bot.store.audit import SqlAudit
 from bot.store.channels import SqlChannels
 from bot.store.curation import SqlCurationStore
 from bot.store.database import Database, open_database
@@ -38,6 +51,7 @@ from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
 from bot.store.jobs import SqlJobQueue
 from bot.store.people import SqlPeople
+from bot.store.tallies import SqlTallies
 from knowledge.attachments import passages_of
 from knowledge.chroma import ChromaIndex
 from knowledge.encoder import MiniLmEncoder
@@ -60,11 +74,13 @@ class Stores:
     jobs: SqlJobQueue
     people: SqlPeople
     channels: SqlChannels
+    audit: SqlAudit
+    tallies: SqlTallies
     database: Database
 
     @classmethod
-    def on(cls, database: Database) -> "Stores":
-        """The stores on an open database."""
+    def on(cls, database: Database, registry: AdapterRegistry) -> "Stores":
+        """The stores on an open database, beside the *registry*'s folders."""
         return cls(
             exchanges=SqlExchangeStore(database),
             feedback=SqlFeedbackStore(database),
@@ -73,8 +89,10 @@ class Stores:
             examples=SqlExampleStore(database),
             inbox=SqlInbox(database),
             jobs=SqlJobQueue(database),
-            people=SqlPeople(database),
+            people=SqlPeople(database, registry.trained_on),
             channels=SqlChannels(database),
+            audit=SqlAudit(database),
+            tallies=SqlTallies(database),
             database=database,
         )
 
@@ -84,7 +102,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """The stores alone: for commands that need neither index nor model."""
     make_directory(settings.storage.directory)
     async with open_database(settings.database_url) as database:
-        yield Stores.on(database)
+        yield Stores.on(database, open_registry(settings))
 
 
 @dataclass(frozen=True)
@@ -102,12 +120,14 @@ class Installation:
     registry: AdapterRegistry
     generator: TransformersGenerator
     assistant: Assistant
+    reviewed: NearestAnswers
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of index and router at a time
+    evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)  # one adapter at a time
+    releasing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of stages at a time
 
-    async def learn_routes(self, progress: Progress = silent) -> None:
-        """Fit the router anew and route by it from now on."""
-        examples = await self.stores.examples.all()
-        self.router.use(await self.teacher.teach([d.name for d in self.settings.domains], examples, progress))
+    async def learn_routes(self, progress: Progress = silent, *, origin: Origin = "ingest") -> None:
+        """Teach the router again and route by it from now on."""
+        await router_changes(self).learn(origin, progress)
 
     def labels_of(self, user: str | None) -> frozenset[str] | None:
         """The access labels of *user*; None, the operator, reads everything."""
@@ -125,7 +145,7 @@ class Installation:
             return self.assistant
         if adapter != NONE:
             self.registry.get(adapter)
-        return replace(self.assistant, adapters=Always(adapter))
+        return replace(self.assistant, adapters=Always(adapter), reviewed=NoAnswers())
 
     def library(self, domain: str) -> Library:
         """What the index of *domain* holds, for building datasets."""
@@ -152,16 +172,18 @@ class Installation:
 
 
 @asynccontextmanager
-async def open_installation(settings: Settings, progress: Progress = silent) -> AsyncIterator[Installation]:
+async def open_installation(
+    settings: Settings, progress: Progress = silent, opened: Stores | None = None
+) -> AsyncIterator[Installation]:
     """
-    Everything, for the process that owns the index.
+    Everything, for the process that owns the index; on stores that are *opened* already, where they are.
 
     Raises: PointsmanError naming what is missing or broken.
     """
     directory = settings.storage.directory
     oldest = now() - timedelta(days=settings.storage.retention_days)
     domains = {domain.name: domain for domain in settings.domains}
-    async with open_stores(settings) as stores:
+    async with nullcontext(opened) if opened else open_stores(settings) as stores:
         await stores.exchanges.delete_older_than(oldest)
         await stores.inbox.delete_older_than(oldest)
         encoder = MiniLmEncoder()
@@ -169,11 +191,21 @@ async def open_installation(settings: Settings, progress: Progress = silent) -> 
         access = {name: frozenset(domain.access) for name, domain in domains.items()}
         retriever = HybridRetriever(index, encoder, directory / "knowledge", access)
         teacher = RouteTeacher(encoder, retriever, directory / "router")
-        router = LearnedRouter(kept_classifiers(teacher.path, domains), teacher.tasks())
+        versions = open_router_versions(settings)
+        versions.adopt()
+        router = LearnedRouter(versions.classifiers(domains), teacher.tasks())
         registry = open_registry(settings)
         prompts = PromptLibrary(settings.prompts.directory)
         generator = TransformersGenerator(
             base_model(settings, progress), registry, deadline_seconds=settings.model.deadline_seconds
+        )
+        reviewed = NearestAnswers(
+            decisions=stores.reviews,
+            exchanges=stores.exchanges,
+            retriever=retriever,
+            documents=retriever,
+            encoder=encoder,
+            redactor=Redactor(),
         )
         yield Installation(
             settings=settings,
@@ -194,7 +226,9 @@ async def open_installation(settings: Settings, progress: Progress = silent) -> 
                 adapters=registry,
                 generator=generator,
                 exchanges=stores.exchanges,
+                reviewed=reviewed,
             ),
+            reviewed=reviewed,
         )
 
 
@@ -204,39 +238,25 @@ def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
 
     Raises: SettingsError where only a part of them is set.
     """
-    found: list[Connector] = []
-    if secrets.has_slack:
-        from connectors.slack.connector import (
-            SlackConnector,  # a second to import, which other commands need not wait for
-        )
+    from connectors.parts import Parts  # with its platforms a second to import, which other commands need not wait for
 
-        found.append(
-            SlackConnector(
-                settings=here.settings,
-                secrets=secrets,
-                inbox=here.stores.inbox,
-                exchanges=here.stores.exchanges,
-                votes=here.stores.feedback,
-                people=here.stores.people,
-                read_file=here.read_file,
-                engine=here.stores.database.engine,
-            )
-        )
+    stores, found = here.stores, list[Connector]()
+    parts = Parts(
+        settings=here.settings,
+        inbox=stores.inbox,
+        exchanges=stores.exchanges,
+        votes=stores.feedback,
+        people=stores.people,
+        read_file=here.read_file,
+    )
+    if secrets.has_slack:
+        from connectors.slack.connector import SlackConnector
+
+        found.append(SlackConnector(parts=parts, secrets=secrets, engine=stores.database.engine))
     if secrets.discord_bot_token:
         from connectors.discord.connector import DiscordConnector
 
-        found.append(
-            DiscordConnector(
-                settings=here.settings,
-                secrets=secrets,
-                inbox=here.stores.inbox,
-                exchanges=here.stores.exchanges,
-                votes=here.stores.feedback,
-                people=here.stores.people,
-                channels=here.stores.channels,
-                read_file=here.read_file,
-            )
-        )
+        found.append(DiscordConnector(parts=parts, token=secrets.discord_bot_token, channels=stores.channels))
     return found
 
 
@@ -248,6 +268,34 @@ def curator(stores: Stores) -> Curator:
         reviews=stores.reviews,
         encoder=MiniLmEncoder(),
         redactor=Redactor(),
+    )
+
+
+def route_desk(stores: Stores, encoder: Encoder | None = None) -> RouteDesk:
+    """Collects what the router may learn; needs no index."""
+    return RouteDesk(
+        examples=stores.examples,
+        exchanges=stores.exchanges,
+        reviews=stores.reviews,
+        encoder=encoder or MiniLmEncoder(),
+        redactor=Redactor(),
+    )
+
+
+def open_router_versions(settings: Settings) -> RouterVersions:
+    """The versions of the router; needs no index."""
+    return RouterVersions(settings.storage.directory / "router")
+
+
+def router_changes(here: Installation) -> RouterChanges:
+    """Changes the router of an installation."""
+    return RouterChanges(
+        domains=[domain.name for domain in here.settings.domains],
+        desk=route_desk(here.stores, here.encoder),
+        teacher=here.teacher,
+        versions=open_router_versions(here.settings),
+        router=here.router,
+        audit=here.stores.audit,
     )
 
 
@@ -264,33 +312,71 @@ def dataset_builder(settings: Settings, stores: Stores) -> DatasetBuilder:
     )
 
 
-async def training_rows(settings: Settings, domain: str, named: str) -> Path:
+async def training_rows(settings: Settings, domain: str, named: str) -> RowsFile:
     """
     The file that `--dataset` names: a path, or a version of the *domain*'s datasets.
 
-    Raises: InputError if there is no such version, or training cannot read it.
+    Raises: InputError if there is no such version, StoreError if its files are not what was built.
     """
     if not named.isdecimal() or Path(named).is_file():
-        return Path(named)
+        return RowsFile(path=Path(named), label=Path(named).name)
     async with open_stores(settings) as stores:
         version = await stores.datasets.find(domain, named)
     if version is None:
         raise InputError(f"{domain} has no dataset {named}; `pointsman dataset list` shows those there are")
-    return rows_to_train(version, settings.storage.directory)
+    return RowsFile(path=rows_to_train(version, settings.storage.directory), label=version.label)
 
 
 def train_adapter(
-    settings: Settings, domain: str, dataset: Path, recipe: Recipe, progress: Progress = silent
+    settings: Settings,
+    domain: str,
+    dataset: RowsFile,
+    recipe: Recipe,
+    progress: Progress = silent,
+    *,
+    method: DatasetKind | None = None,
+    start: str = PRODUCTION,
 ) -> AdapterVersion:
     """
-    The next version of *domain*'s adapter, trained on the rows in *dataset*.
+    The next version of *domain*'s adapter, trained on the rows in *dataset*, going on from the adapter *start* names.
 
-    Raises: InputError for unusable rows, TrainingError if they do not allow a training.
+    The method is that of the rows; if one is given, it has to be. In a training of several processes all return it.
+
+    Raises: InputError for unusable rows or an unusable start, TrainingError if the rows do not allow a training.
     """
-    rows = read_dataset(dataset, PromptLibrary(settings.prompts.directory))
+    rows = read_dataset(dataset, PromptLibrary(settings.prompts.directory), method=method)
+    registry = open_registry(settings)
+    begin = registry.start(domain, start)
+    recipe = replace(recipe, method=rows.kind, start=begin.label if begin else NONE)
+    progress = progress if is_main() else silent
     work = settings.storage.directory / "training" / domain
-    trained = train(base_model(settings, progress), rows, work, recipe=recipe, progress=progress)
-    return open_registry(settings).add(trained, domain)
+    trained = train(
+        base_model(settings, progress),
+        rows,
+        work,
+        recipe=recipe,
+        start=begin.folder if begin else None,
+        progress=progress,
+    )
+    if is_main():
+        registry.add(trained, domain)
+    wait_for_all()
+    return registry.add(trained, domain)  # which finds it
+
+
+def evaluator(here: Installation) -> Evaluator:
+    """What has adapters answer a probe, by the parts that answer users; evaluations are kept, answers are not."""
+    examinee = Examinee(assistant_with=here.assistant_with, expect=here.generator.surprise)
+    texts = [version_of("pointsman"), *(template.text for template in here.prompts.all())]
+    return Evaluator(
+        answer=examinee.answer,
+        complete=examinee.complete,
+        surprise=examinee.surprise,
+        directory=here.settings.storage.directory / "evaluations",
+        model=here.generator.model,
+        conditions=hashlib.sha256("\0".join(texts).encode()).hexdigest(),
+        fingerprint=partial(fingerprint, here.registry),
+    )
 
 
 def base_model(settings: Settings, progress: Progress = silent) -> BaseModel:

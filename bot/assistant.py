@@ -2,6 +2,8 @@
 The main path: a question in, an answer with its lineage out.
 
     understand -> embed -> retrieve -> choose a route -> fill a prompt -> generate -> check -> reply
+
+An answer that a person has reviewed takes the place of prompt and model where the same is asked again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +11,11 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from bot import wording
-from bot.answering import NONE, Answer, Stopwatch, unknown, write_general, write_grounded
+from bot.answering import NONE, Answer, Stopwatch, again, unknown, write_general, write_grounded
 from bot.conversation import MEMORY, Asked, from_file, understand
 from bot.grounding import refuse_above, too_weak
-from bot.messages import GENERAL, Message, Passage, Prompt, Reply, Retrieval, RouteChoice
-from bot.ports import AdapterChooser, ExchangeStore, Generator, OnText, Retriever, Router, discard
+from bot.messages import GENERAL, Asking, Message, Passage, Prompt, Reply, Retrieval, RouteChoice
+from bot.ports import AdapterChooser, ExchangeStore, Generator, OnText, Retriever, ReviewedAnswers, Router, discard
 from bot.prompts import GROUNDED, REFUSAL, PromptLibrary, constraints, fit
 from bot.routing import SOMEBODYS_OWN, nearest_records
 from bot.settings import DomainSettings
@@ -33,6 +35,7 @@ class Assistant:
     adapters: AdapterChooser
     generator: Generator
     exchanges: ExchangeStore
+    reviewed: ReviewedAnswers
 
     async def reply_to(self, message: Message, on_text: OnText = discard) -> Reply:
         """
@@ -43,31 +46,37 @@ class Assistant:
         watch = Stopwatch()
         past = await self.exchanges.thread(message.thread, last=MEMORY)
         asked = understand(message, past, tuple(self.domains))
-        choice, passages = await self._route(message, asked)
-        plan = self._without_model(message, asked, choice, passages) or self._prompt(asked, choice, passages)
-        reply = self._draft(asked, choice, passages, plan)
+        choice, passages, known = await self._route(message, asked)
+        plan = known or self._without_model(message, asked, choice, passages) or self._prompt(asked, choice, passages)
+        reply = self._draft(message, asked, choice, passages, plan)
         await self.exchanges.begin(message, reply)
         answer = await self._write(reply, plan, on_text, watch)
         reply = answer.complete(reply, watch)
         await self.exchanges.complete(reply)
         return reply
 
-    async def _route(self, message: Message, asked: Asked) -> tuple[RouteChoice, Sequence[Passage]]:
-        """Where the question goes, and the passages that the route has for it."""
+    async def _route(self, message: Message, asked: Asked) -> tuple[RouteChoice, Sequence[Passage], Answer | None]:
+        """Where the question goes, the passages that the route has for it, and its answer where one was reviewed."""
         if asked.objection:
-            return NOWHERE, ()
+            return NOWHERE, (), None
         query = await self.retriever.embed(asked.text, earlier=asked.earlier)
         if message.passages is not None:
             route = asked.route or self.router.nearest_domain(query) or next(iter(self.domains), None)
             given = await self.retriever.compare(query, message.passages)
-            return self.router.choose(query, {}, explicit=route), from_file(given, message.source, TOP_K)
+            return self.router.choose(query, {}, explicit=route), from_file(given, message.source, TOP_K), None
         found = await self.retriever.retrieve(query, labels=message.labels, top_k=TOP_K)
         choice = self.router.choose(query, found, explicit=asked.route)
         if not asked.route and choice.task == SOMEBODYS_OWN:
             choice = nearest_records(choice, found)
         elif not asked.route and asked.track in found:
             choice = nearest_records(choice, {asked.track: found[asked.track]})
-        return choice, found.get(choice.route, Retrieval()).passages
+        asking = Asking(message=message, query=query, choice=choice, found=found, explicit=bool(asked.route))
+        known = None if asked.earlier else await self.reviewed.find(asking)
+        if known is None:
+            return choice, found.get(choice.route, Retrieval()).passages, None
+        if known.route != choice.route:
+            choice = self.router.choose(query, found, explicit=known.route)
+        return choice, known.passages, again(known)
 
     def _without_model(
         self, message: Message, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]
@@ -82,7 +91,7 @@ class Assistant:
         if choice.decision == "ask_back" and asked.may_ask_back:
             return Answer(text=wording.ask_back(choice, self.domains), asked_back=True)
         if choice.route == GENERAL and not asked.route and choice.task == SOMEBODYS_OWN:
-            return Answer(text=wording.not_mine(self.domains), abstained=True)
+            return Answer(text=wording.not_mine(self.domains, missing=asked.missing), abstained=True)
         if choice.route != GENERAL and not passages:
             return Answer(text=wording.no_documents(choice.route), abstained=True)
         if choice.route != GENERAL and too_weak(passages):
@@ -104,16 +113,19 @@ class Assistant:
         )
         return replace(prompt, refusal=REFUSAL, refuse_above=refuse_above(passages))
 
-    def _draft(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage], plan: Answer | Prompt) -> Reply:
+    def _draft(
+        self, message: Message, asked: Asked, choice: RouteChoice, passages: Sequence[Passage], plan: Answer | Prompt
+    ) -> Reply:
         """The reply as far as it is known before the first character."""
         prompt = plan if isinstance(plan, Prompt) else None
+        adapted = prompt is not None and choice.route != GENERAL
         return Reply(
             id=uuid4().hex,
             route=choice.route,
             probability=choice.probability,
             domain_probability=choice.domain_probability,
-            adapter=self.adapters.current(choice.route) if prompt and choice.route != GENERAL else NONE,
-            prompt=prompt.label if prompt else NONE,
+            adapter=self.adapters.current(choice.route, message.thread or message.user) if adapted else NONE,
+            prompt=plan.label,
             model=self.generator.model,
             question=asked.standalone,
             passages=tuple(prompt.passages if prompt else passages),

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from bot import wording
-from bot.app import open_installation, open_stores
-from bot.commands import keep, learn
+from bot.app import open_installation, open_stores, route_desk
+from bot.commands import advise, console, keep, learn, release, router
 from bot.commands.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.errors import InputError, PointsmanError, SettingsError
 from bot.messages import GENERAL, Feedback, LabelledQuestion, Message, Reply
@@ -48,6 +48,10 @@ examples = typer.Typer(help="Example questions that teach the router.", no_args_
 app.add_typer(examples, name="examples")
 keep.add_to(app)
 learn.add_to(app)
+console.add_to(app)
+release.add_to(app)
+advise.add_to(app)
+router.add_to(app)
 
 DomainName = Annotated[str, typer.Option("--domain", help="A domain's name in pointsman.toml.")]
 OptionalDomain = Annotated[str | None, typer.Option("--domain", help="Ask this domain, whatever the router says.")]
@@ -90,6 +94,11 @@ def ingest(
     }
     with progress_bar() as progress:
         report = wait_for(run(settings, "ingest", payload, progress))
+    if held := report.pop("held", None):
+        used = ", ".join(
+            (*(f"dataset {label}" for label in held["datasets"]), *(f"adapter {label}" for label in held["adapters"]))
+        )
+        print(f"still in {used}: something of what was removed; build them again without it", file=sys.stderr)
     for failure in report["failed"]:
         print(f"not ingested: {failure['document']}: {failure['reason']}", file=sys.stderr)
     if as_json:
@@ -128,20 +137,27 @@ def add_examples(
 
 @command(examples, "list")
 def list_examples(settings: Settings, as_json: AsJson = False) -> None:
-    """Show the example questions.
+    """Show the example questions: those that were added, and those that reviewers decided a route of.
 
     Example: pointsman examples list --json
     """
+    routes = (*(domain.name for domain in settings.domains), GENERAL)
 
-    async def load() -> list[Row]:
+    async def load() -> list[LabelledQuestion]:
         async with open_stores(settings) as stores:
-            return [{"text": e.text, "route": e.route} for e in await stores.examples.all()]
+            with progress_bar() as progress:
+                lessons = await route_desk(stores).lessons(routes, progress)
+            reviewed = (example for example in lessons.examples if example.reply)
+            return [*await stores.examples.all(), *reviewed]
 
-    rows = wait_for(load())
+    rows = [{"text": e.text, "route": e.route} | ({"reply": e.reply} if e.reply else {}) for e in wait_for(load())]
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, "No examples yet; `pointsman examples add FILE` brings some.")
+        lines = (
+            row | {"text": " ".join(printable(row["text"]).split()), "reply": row.get("reply", "")} for row in rows
+        )
+        print_table(lines, "No examples yet; `pointsman examples add FILE` brings some.")
 
 
 @command(app, "ask")

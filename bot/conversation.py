@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
-from bot import admission
+from bot import admission, wording
 from bot.messages import GENERAL, SHARED, Exchange, Message, Passage, Turn
 
 MEMORY = 6  # exchanges of a thread that are read
@@ -18,9 +19,11 @@ _POINTS_BACK = re.compile(
     r"\b(this|that|those|these)(\W*$| (is|was|are|were|do|does|did|mean|means|work|works|happen|happens)\b)",
     re.I,
 )
-_PREFIX = re.compile(r"^\s*(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:(\s+(?P<text>\S.*)|\s*)$", re.S)
+_PREFIX = re.compile(r"^\s*(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:(\s+(?P<text>\S.*)|\s*)$", re.S | re.I)
 _MARKER = re.compile(r" \[\d+\]")  # as grounding writes it; list[0] is code
 SHORT = 8  # words
+MISTYPED = 0.85  # likeness of a name from which it counts as another one mistyped: "biling", "refund" for "refunds"
+LONG_ENOUGH = 5  # characters of a name that may be mistyped: of shorter ones, "git" is like "it"
 LEANT_ON = 60  # words of the questions before that a follow-up keeps: the encoder reads about 190 in all
 
 
@@ -31,6 +34,7 @@ class Asked:
     text: str  # the question as it is put to the model
     standalone: str  # the question as it is routed and retrieved for
     route: str | None = None  # chosen explicitly
+    missing: str = ""  # a name in front of the question that may be meant for a route, and is none's
     objection: str | None = None  # the reason why it cannot be answered
     earlier: str = ""  # the question before, where this one leans on it
     track: str = ""  # the route of that question
@@ -45,7 +49,7 @@ def understand(message: Message, past: Sequence[Exchange], routes: Sequence[str]
     An explicit route is the message's own (flag, channel), else a prefix such as "billing: ...", else the answer to a
     question we asked back.
     """
-    text, route = _without_prefix(admission.clean(message.text), routes)
+    text, route, missing = _without_prefix(admission.clean(message.text), routes)
     if objection := admission.objection(text):
         return Asked(text=text, standalone=text, objection=objection)
     may_ask_back = not any(exchange.reply.decision == "ask_back" for exchange in past)
@@ -58,6 +62,7 @@ def understand(message: Message, past: Sequence[Exchange], routes: Sequence[str]
         text=text,
         standalone=f"{earlier} {text}".strip(),
         route=chosen,
+        missing=missing,
         earlier=earlier,
         track=past[-1].reply.route if earlier else "",
         history=_history(past) if earlier else (),  # a small model mixes up what does not belong together
@@ -73,6 +78,15 @@ def leans_on_the_last(text: str) -> bool:
     )
 
 
+def stood_alone(exchange: Exchange) -> bool:
+    """Whether the question of *exchange* was understood without the ones before it."""
+    text = admission.clean(exchange.message.text)
+    match = _PREFIX.match(text)
+    said = {text, (match["text"] or "").strip() if match else text}
+    question = exchange.reply.question or text
+    return question in said or not question.endswith(tuple(f" {own}" for own in said))
+
+
 def from_file(given: Sequence[Passage], source: str, top_k: int) -> Sequence[Passage]:
     """The passages of a shared file that are nearest to the question; *given* itself where no file is named."""
     if not source:
@@ -81,11 +95,14 @@ def from_file(given: Sequence[Passage], source: str, top_k: int) -> Sequence[Pas
     return sorted(named, key=lambda passage: -passage.dense)[:top_k]
 
 
-def _without_prefix(text: str, routes: Sequence[str]) -> tuple[str, str | None]:
-    match = _PREFIX.match(text)
-    if match and match["route"] in (*routes, GENERAL):
-        return (match["text"] or "").strip(), match["route"]
-    return text, None
+def _without_prefix(text: str, routes: Sequence[str]) -> tuple[str, str | None, str]:
+    """The question, the route that is named in front of it, and else the name there: most are no route's on purpose."""
+    if not (match := _PREFIX.match(text)):
+        return text, None, ""
+    name, known = match["route"].casefold(), (*routes, GENERAL)
+    alike = [each for each in known if min(len(each), len(name)) >= LONG_ENOUGH]
+    found = [name] if name in known else get_close_matches(name, alike, n=1, cutoff=MISTYPED)
+    return ((match["text"] or "").strip(), found[0], "") if found else (text, None, name)
 
 
 def _picked(text: str, routes: Sequence[str]) -> str | None:
@@ -106,5 +123,5 @@ def _history(past: Sequence[Exchange]) -> tuple[Turn, ...]:
         reply = exchange.reply
         if reply.route == GENERAL and reply.decision == "answer" and reply.text and not reply.abstained:
             turns.append(Turn(role="user", content=exchange.message.text))
-            turns.append(Turn(role="assistant", content=_MARKER.sub("", exchange.reply.text)))
+            turns.append(Turn(role="assistant", content=_MARKER.sub("", wording.without_review(reply.text))))
     return tuple(turns)

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from bot.app import base_model, open_installation, open_registry, open_stores
@@ -97,11 +97,16 @@ def _prompts(settings: Settings) -> str:
 
 def _adapters(settings: Settings) -> str:
     registry = open_registry(settings)
-    used = {domain.name: registry.current(domain.name) for domain in settings.domains}
-    for label in used.values():
+    used = {domain.name: registry.answering(domain.name) for domain in settings.domains}
+    for label in (each for shares in used.values() for each in shares):
         if label != "none":
             registry.get(label)
-    return ", ".join(f"{domain} answers with {label}" for domain, label in used.items()) or "no domain needs one"
+    told = (f"{domain} answers with {_shares(shares)}" for domain, shares in used.items())
+    return ", ".join(told) or "no domain needs one"
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    return " and ".join(label if share == 1 else f"{label} ({share:.0%})" for label, share in shares.items())
 
 
 def _model(settings: Settings, progress: Progress) -> str:

@@ -13,6 +13,7 @@ PointsmanError
     PromptTooLong      .tokens, .limit
   TrainingError        the data does not allow a training, or it failed
   StoreError           the database cannot be read or written
+  SignInError          the company's sign-in refused somebody, or cannot be reached
 """
 
 
@@ -75,3 +76,7 @@ class TrainingError(PointsmanError):
 
 class StoreError(PointsmanError):
     """The database cannot be read or written."""
+
+
+class SignInError(PointsmanError):
+    """The company's sign-in refused somebody, or cannot be reached."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bot import wording
 from bot.messages import Citation, Passage
 from bot.ports import OnText
 
@@ -231,8 +232,8 @@ def says_too_little(cut: str, passages: Sequence[Passage]) -> bool:
 
 
 def without_markers(text: str) -> str:
-    """*text* without the [1] that we wrote into it."""
-    return _MARKER.sub("", text).strip()
+    """*text* without the [1] that we wrote into it, and without what is said behind a reviewed answer."""
+    return _MARKER.sub("", wording.without_review(text)).strip()
 
 
 def supporting(answer: str, passages: Sequence[Passage]) -> frozenset[int] | None:

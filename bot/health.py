@@ -1,7 +1,7 @@
 """Pages for operators: is it alive (/healthz), can it answer (/readyz), how much and how fast (/metrics)."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -9,13 +9,24 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 
-from bot.errors import PointsmanError
+from bot.errors import PointsmanError, SettingsError
 from bot.messages import Feedback, Message, Reply
 from bot.ports import FeedbackHandler, MessageHandler, OnText
 
 log = structlog.get_logger()
 
+AddPages = Callable[[web.Application], None]
+"""Called with the server, to add further pages."""
+
 SECONDS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class PortTaken(SettingsError):
+    """Another program uses the port."""
+
+
+def nothing_more(server: web.Application) -> None:
+    """An AddPages for a server that shows the health pages only."""
 
 
 @dataclass
@@ -61,23 +72,45 @@ class Health:
         return counted
 
     @asynccontextmanager
-    async def pages(self, host: str, port: int) -> AsyncIterator[None]:
+    async def pages(self, host: str, port: int, add: AddPages = nothing_more) -> AsyncIterator[None]:
         """The pages, while the block runs; a taken port is logged and stops nothing."""
+        try:
+            async with self.served(host, port, add):
+                yield
+        except PortTaken as exc:
+            log.error("the console and the health pages are not served", port=port, reason=str(exc))
+            yield
+
+    @asynccontextmanager
+    async def served(self, host: str, port: int, add: AddPages = nothing_more) -> AsyncIterator[None]:
+        """
+        The pages and those that *add* brings, while the block runs.
+
+        Raises: PortTaken.
+        """
         server = web.Application()
+        self.add_to(server)
+        add(server)
+        runner = web.AppRunner(server, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as exc:
+                raise PortTaken(
+                    f"the console cannot be served at {host}:{port} ({exc.strerror or exc}); "
+                    "end what uses it, or set another [console] port"
+                ) from exc
+            yield
+        finally:
+            await runner.cleanup()
+
+    def add_to(self, server: web.Application) -> None:
+        """Add the pages to *server*."""
         server.router.add_get("/healthz", self._healthz)
         server.router.add_get("/readyz", self._readyz)
         server.router.add_get("/metrics", self._metrics)
         server.on_response_prepare.append(_secured)
-        runner = web.AppRunner(server, access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as exc:
-            log.error("the health pages are not served; set another [console] port", port=port, reason=str(exc))
-        try:
-            yield
-        finally:
-            await runner.cleanup()
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="alive\n")
@@ -90,5 +123,6 @@ class Health:
 
 
 async def _secured(request: web.Request, response: web.StreamResponse) -> None:
+    """The pages show numbers only; others, which may do more, say so after this."""
     response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
     response.headers["X-Content-Type-Options"] = "nosniff"

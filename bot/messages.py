@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 GENERAL = "general"
 EVERYONE = "everyone"
 SHARED = "shared file: "  # in front of a passage's document where it came with the question
+REVIEWED = "reviewed"  # in place of a prompt's name where a reviewed answer was given again
 
 Decision = Literal["answer", "ask_back"]
 ReviewState = Literal["new", "approved", "corrected", "rejected", "needs_person"]
@@ -113,6 +114,17 @@ class RouteChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """A standalone question on its way, with where it goes and what was found for it."""
+
+    message: Message
+    query: Query
+    choice: RouteChoice
+    found: Mapping[str, Retrieval]  # per domain that the asker may read
+    explicit: bool  # the asker said where it goes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One message of a chat prompt."""
 
@@ -188,6 +200,12 @@ class Reply:
     question: str = ""  # the standalone question that was routed and retrieved for
     passages: tuple[Passage, ...] = ()
 
+    @property
+    def reused(self) -> str:
+        """The reviewed reply that was given again; empty for an answer of its own."""
+        name, _, reply = self.prompt.partition("@")
+        return reply if name == REVIEWED else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
@@ -215,6 +233,26 @@ class Review:
     fault: Fault | None = None  # what went wrong
     undo: bool = False  # the decision that stood before the latest one, once more
     at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewedAnswer:
+    """An answer that a reviewer approved or wrote, as it may be given to somebody who asks the same."""
+
+    reply: str  # the reply that was reviewed
+    route: str
+    text: str  # markers included
+    written: bool  # by the reviewer
+    at: datetime  # of the review
+    abstained: bool = False  # the right answer is that the documents do not hold it
+    passages: tuple[Passage, ...] = ()  # those it rests on, as the index holds them now
+    citations: tuple[Citation, ...] = ()
+    grounding: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What its replies name in place of a prompt."""
+        return f"{REVIEWED}@{self.reply}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,11 +327,22 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A reviewer's decision among all of them."""
+
+    number: int  # grows with every decision
+    review: Review
+    exchange: Exchange | None  # None: deleted since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledQuestion:
     """A question whose route is known: written by an admin, or curated from feedback."""
 
     text: str
     route: str
+    reply: str = ""  # whose review says the route; empty: it was written by hand
+    weight: float = 1.0  # in (0, 1]: less where one person asked many at about the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

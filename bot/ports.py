@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.messages import (
+    Asking,
     ChannelSetting,
     Completion,
     DatasetSource,
@@ -25,6 +26,7 @@ from bot.messages import (
     Reply,
     Retrieval,
     Review,
+    ReviewedAnswer,
     RouteChoice,
     Stored,
     Turn,
@@ -92,6 +94,14 @@ class Retriever(Protocol):
         ...
 
 
+class ReviewedAnswers(Protocol):
+    """Answers that reviewers approved or wrote, for those who ask the same again."""
+
+    async def find(self, asking: Asking) -> ReviewedAnswer | None:
+        """Returns: the answer to a standalone question, where there is one that the asker may have and that holds."""
+        ...
+
+
 class EvidenceSource(Protocol):
     """What the domains' indexes say to questions, for teaching the router."""
 
@@ -148,8 +158,8 @@ class Generator(TokenCounter, Protocol):
 class AdapterChooser(Protocol):
     """Which adapter answers for a domain now."""
 
-    def current(self, domain: str) -> str:
-        """Returns: "name@version", or "none"."""
+    def current(self, domain: str, thread: str) -> str:
+        """Returns: "name@version", or "none"; while nothing is promoted, always the same for the same conversation."""
         ...
 
 
@@ -280,6 +290,14 @@ class DatasetStore(Protocol):
         ...
 
 
+class AuditLog(Protocol):
+    """Who changed what; it is only ever added to."""
+
+    async def record(self, who: str, what: str, before: object = None, after: object = None) -> None:
+        """Add an entry with the current time; *before* and *after* as JSON holds them."""
+        ...
+
+
 class ExampleStore(Protocol):
     """Example questions for the router."""
 
@@ -331,11 +349,11 @@ class ChannelStore(Protocol):
 
 
 class People(Protocol):
-    """What is kept of a person, and its deletion."""
+    """What is kept of a person in a workspace, or (None) in all of them, and its deletion."""
 
-    async def stored(self, user: str, workspace: str) -> Stored: ...
+    async def stored(self, user: str, workspace: str | None) -> Stored: ...
 
-    async def forget(self, user: str, workspace: str, *, by: str = "") -> Stored:
+    async def forget(self, user: str, workspace: str | None, *, by: str = "") -> Stored:
         """
         Returns: what was deleted: the person's questions with their answers, and votes.
 

@@ -126,11 +126,33 @@ class PromptLibrary:
         newest = (self.get(name) for name in sorted(self._templates))
         return next((template for template in newest if kind in template.kinds), self.get(PLAIN))
 
+    def only(self, label: str) -> "PromptLibrary":
+        """
+        The same templates, of which the one called `name@version` is taken whatever is asked for.
+
+        Raises: InputError if it does not exist.
+        """
+        return _One(self, self.get(label))
+
     def diff(self, before: str, after: str) -> str:
         """A unified diff of two templates; empty if they are alike."""
         old, new = self.get(before), self.get(after)
         lines = difflib.unified_diff(old.text.splitlines(), new.text.splitlines(), old.label, new.label, lineterm="")
         return "\n".join(lines)
+
+
+class _One(PromptLibrary):
+    """A library in which one template stands for all, to try it out."""
+
+    def __init__(self, library: PromptLibrary, template: Template) -> None:
+        self._templates = library._templates
+        self._template = template
+
+    def get(self, label: str) -> Template:
+        return self._template
+
+    def for_kind(self, kind: str | None) -> Template:
+        return self._template
 
 
 def load_template(path: Path) -> Template:

@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 ASK_BACK_BELOW = 0.6  # less sure than this of the best of several routes: ask
 NEIGHBOURS = 3  # likeness is the mean cosine of this many nearest known questions
 FOLDS = 5
+EXAMPLE, MADE = "example", "made"
 EXAMPLE_WEIGHT = 4.0  # a person wrote it; the rest was made from headings or comes with the product
 # A general question for an account, an order or a company's own affairs: only somebody's records answer it, and a model
 # would invent something. Companies' questions are of this kind, but for the sectors whose knowledge is public.
@@ -58,13 +59,14 @@ class KnownQuestion:
 
     query: Query
     route: str
-    kind: str  # of general questions: their kind; "example" for those a person gave
+    kind: str  # of general questions: their kind; EXAMPLE for those a person gave, MADE for those from the documents
     evidence: Mapping[str, tuple[float, ...]]  # per domain
+    share: float = 1.0  # of an example's weight, see messages.LabelledQuestion
 
     @property
     def weight(self) -> float:
         """How much it counts in fitting."""
-        return EXAMPLE_WEIGHT if self.kind == "example" else 1.0
+        return EXAMPLE_WEIGHT * self.share if self.kind == EXAMPLE else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,10 +188,20 @@ def fit(domain: str, known: Sequence[KnownQuestion], *, seed: int = 0) -> Domain
 
     Raises: RetrievalError if there is nothing to tell apart.
     """
-    known = [question for question in known if not _resembling(domain, known).get(question.kind, False)]
+    from threadpoolctl import threadpool_limits
+
+    resembling = _resembling(domain, known)
+    known = [question for question in known if not resembling.get(question.kind, False)]
     right = np.array([question.route == domain for question in known])
     if right.all() or not right.any():
         raise RetrievalError(f"domain {domain!r} has neither documents nor examples; run `pointsman ingest`")
+    with threadpool_limits(
+        1, user_api="blas"
+    ):  # small matrices: beside other work two threads only wait for each other
+        return _fitted(domain, known, right, seed)
+
+
+def _fitted(domain: str, known: Sequence[KnownQuestion], right: NDArray[np.bool_], seed: int) -> DomainClassifier:
     vectors = np.stack([question.query.vector for question in known])
     weights = _balanced(right, np.array([question.weight for question in known]))
     evidence = np.array([question.evidence[domain] for question in known], dtype=np.float64)
@@ -210,7 +222,7 @@ def _resembling(domain: str, known: Sequence[KnownQuestion]) -> dict[str, bool]:
     """
     Per company in the general set, whether its questions look like *domain*'s own: for a bank, another bank's do.
     """
-    own = [q.evidence[domain][0] for q in known if q.route == domain and q.kind != "example"]
+    own = [q.evidence[domain][0] for q in known if q.route == domain and q.kind != EXAMPLE]
     if not own:
         return {}
     usual = float(np.quantile(own, 0.25))
@@ -268,11 +280,42 @@ def _known_likeness(vectors: NDArray[np.float32], right: NDArray[np.bool_]) -> A
     return np.column_stack(sides).astype(np.float64)
 
 
+def chances(classifiers: Mapping[str, DomainClassifier], questions: Sequence[KnownQuestion]) -> Array:
+    """Returns: (questions, 1 + domains) chances of the routes, general first, then the domains in their order."""
+    vectors = np.stack([question.query.vector for question in questions])
+    shares = [np.ones(len(questions))]
+    for domain, classifier in classifiers.items():
+        evidence = np.array([question.evidence[domain] for question in questions], dtype=np.float64)
+        shares.append(np.exp(np.clip(classifier.log_odds(vectors, evidence), -20, 20)))
+    return np.asarray(np.column_stack(shares) / np.sum(shares, axis=0)[:, None])
+
+
+KNOWN = ("own", "other")  # the known questions of a classifier; most are known to every domain's
+
+
 def save(classifiers: Mapping[str, DomainClassifier], path: Path) -> None:
-    """Write all classifiers to one .npz file, atomically."""
-    arrays = {f"{domain}/{name}": value for domain, c in classifiers.items() for name, value in _arrays(c).items()}
+    """Write all classifiers to one .npz file, atomically; each known question is in it once."""
+    places: dict[bytes, int] = {}
+    vectors: list[NDArray[np.float32]] = []
+    arrays = {}
+    for domain, classifier in classifiers.items():
+        for name in DomainClassifier.__slots__:
+            value = getattr(classifier, name)
+            if name in KNOWN:
+                value = np.array([_place(row, places, vectors) for row in value], dtype=np.int32)
+            arrays[f"{domain}/{name}"] = value
+    whole_set = np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
     with whole(path) as part:
-        np.savez_compressed(part, domains=np.array(json.dumps(list(classifiers))), **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(part, domains=np.array(json.dumps(list(classifiers))), vectors=whole_set, **arrays)
+
+
+def _place(row: NDArray[np.float32], places: dict[bytes, int], vectors: list[NDArray[np.float32]]) -> int:
+    """Where *row* stands among *vectors*, to which it is added if it is new."""
+    key = row.tobytes()
+    if key not in places:
+        places[key] = len(vectors)
+        vectors.append(row)
+    return places[key]
 
 
 def load(path: Path) -> dict[str, DomainClassifier]:
@@ -285,12 +328,19 @@ def load(path: Path) -> dict[str, DomainClassifier]:
         return {}
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names = list(DomainClassifier.__slots__)
+            vectors = arrays.get("vectors")  # None: older files hold them per domain
             domains = json.loads(str(arrays["domains"]))
-            return {d: DomainClassifier(**{name: arrays[f"{d}/{name}"] for name in names}) for d in domains}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as exc:
+            return {
+                d: _classifier({n: arrays[f"{d}/{n}"] for n in DomainClassifier.__slots__}, vectors) for d in domains
+            }
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, BadZipFile, zlib.error) as exc:
         raise RetrievalError(f"the router in {path} is damaged; delete the file and run `pointsman ingest`") from exc
 
 
-def _arrays(classifier: DomainClassifier) -> dict[str, NDArray[np.float64] | NDArray[np.float32]]:
-    return {name: getattr(classifier, name) for name in DomainClassifier.__slots__}
+def _classifier(
+    arrays: Mapping[str, NDArray[np.float64] | NDArray[np.float32]], vectors: NDArray[np.float32] | None
+) -> DomainClassifier:
+    if vectors is None:
+        return DomainClassifier(**arrays)  # type: ignore[arg-type]
+    known = {name: vectors[arrays[name]] for name in KNOWN}
+    return DomainClassifier(**{**arrays, **known})

@@ -3,18 +3,21 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 import structlog
 
-from bot.app import Installation, connectors_of, open_installation
+from bot.app import Installation, connectors_of, open_installation, open_stores
+from bot.console.app import console
 from bot.errors import PointsmanError, SettingsError, StoreError
 from bot.health import Health
+from bot.hosting import console_parts
 from bot.messages import now
 from bot.owner import ownership
 from bot.ports import Connector, Progress
+from bot.retraining import learning
 from bot.settings import Secrets, Settings
 from bot.work import serving_jobs, warming_up
 
@@ -47,10 +50,12 @@ async def serve(settings: Settings, secrets: Secrets, progress: Progress, say: C
 async def _serve(settings: Settings, secrets: Secrets, progress: Progress, say: Callable[[str], None]) -> None:
     health = Health()
     async with (
-        health.pages(settings.console.host, settings.console.port),
-        open_installation(settings, progress) as here,
+        open_stores(settings) as stores,
+        health.pages(settings.console.host, settings.console.port, console(console_parts(settings, stores))),
+        open_installation(settings, progress, stores) as here,
         serving_jobs(here),
         _forgetting(here),
+        learning(here),
     ):
         async with warming_up(here):
             pass
@@ -63,6 +68,12 @@ async def _serve(settings: Settings, secrets: Secrets, progress: Progress, say: 
                 await connector.ready.wait()
             health.ready = True
             say(f"Answering in {_names(connectors)}. Ctrl-C or SIGTERM ends it.")
+
+
+async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Do *work* until it ends, or SIGTERM or SIGINT ends it."""
+    with _stopped_by_signals():
+        await work
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -166,11 +166,52 @@ class DiscordSettings(Section):
         return url
 
 
+class OidcSettings(Section):
+    """The company's accounts (OpenID Connect), with which one signs in to the console."""
+
+    issuer: str  # "https://login.example.com"; what it offers is read from its /.well-known/openid-configuration
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr | None = None  # from POINTSMAN_CONSOLE__OIDC__CLIENT_SECRET, never from the file
+    newcomers: Literal["refuse", "viewer", "curator"] = "refuse"  # what somebody may do who has no account yet
+
+    @field_validator("issuer")
+    @classmethod
+    def _over_https(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("has to begin with https://")
+        return url.rstrip("/")
+
+
 class ConsoleSettings(Section):
     """Where the pages for operators are served."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str = ""  # how browsers reach the console; with https:// its cookies travel over that only
+    oidc: OidcSettings | None = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _a_site(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("is no web address; write it like https://console.example.com")
+        return url.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """How browsers reach the console."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+
+class LearningSettings(Section):
+    """Whether and when adapters are trained without being told to."""
+
+    retrain_after: int = Field(default=0, ge=0)  # newly approved answers of a domain that start a training; 0: never
+    from_hour: int = Field(default=1, ge=0, le=23)  # local time; from here...
+    to_hour: int = Field(default=5, ge=0, le=23)  # ...to here a training may begin; the same hour: at any time
+    max_minutes: int = Field(default=180, ge=1)  # a training ends here with what it has learnt
+    promote: Literal["ask", "automatic"] = "ask"  # "automatic": what passes the gate answers from then on
 
 
 class PromptSettings(Section):
@@ -194,6 +235,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     model: ModelSettings = ModelSettings()
     prompts: PromptSettings = PromptSettings()
+    learning: LearningSettings = LearningSettings()
     limits: LimitSettings = LimitSettings()
     contact: ContactSettings = ContactSettings()
     slack: SlackSettings = SlackSettings()
@@ -294,6 +336,7 @@ def load_settings(file: Path | None = None) -> Settings:
     _refuse_misspelt_variables()
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        _refuse_secrets(values, path)
         storage = values.setdefault("storage", {})
         if isinstance(storage, dict):
             storage.setdefault("directory", "var")
@@ -316,6 +359,17 @@ def _refuse_misspelt_variables() -> None:
             raise SettingsError(
                 f"{name}: there is no section {section!r}; there are: {', '.join(Settings.model_fields)}"
             )
+
+
+def _refuse_secrets(values: dict[str, Any], path: Path) -> None:
+    """Files are copied, mailed and committed."""
+    console = values.get("console")
+    oidc = console.get("oidc") if isinstance(console, dict) else None
+    if isinstance(oidc, dict) and "client_secret" in oidc:
+        raise SettingsError(
+            f"{path}: console.oidc.client_secret: secrets come from the environment; "
+            "take it out and set POINTSMAN_CONSOLE__OIDC__CLIENT_SECRET"
+        )
 
 
 def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:

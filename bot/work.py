@@ -17,7 +17,7 @@ from uuid import uuid4
 import structlog
 
 from adapters.datasets.building import version_row
-from bot import admission
+from bot import admission, advising, again, releasing, rerouting
 from bot.app import Installation, Stores, dataset_builder, open_installation, open_stores
 from bot.assistant import NOWHERE
 from bot.conversation import understand
@@ -28,6 +28,8 @@ from bot.ports import Progress, silent
 from bot.progress import in_thread
 from bot.rows import Row, choice_row, failed_row, passage_rows, passages_of, reply_row, text_of
 from bot.settings import Settings
+from bot.store.usage import INGESTED
+from bot.traces import held_of
 
 log = structlog.get_logger()
 
@@ -106,6 +108,7 @@ async def warming_up(installation: Installation) -> Any:
             await asyncio.to_thread(admission.objection, "What can I ask?")  # loads what tells languages apart
             await installation.retriever.embed("")
             await installation.generator.warm_up()
+            await installation.reviewed.warm_up()
 
     task = asyncio.create_task(load())
     try:
@@ -181,19 +184,25 @@ async def _ingest(here: Installation, payload: Payload, progress: Progress) -> R
     paths = [Path(path) for path in payload["paths"]]
     ingest = partial(here.sync.ingest, domain, paths, access=payload["access"], prune=payload["prune"])
     async with here.changing:
+        before = await asyncio.to_thread(here.retriever.documents, domain) if payload["prune"] else {}
         try:
             report = await in_thread(lambda step: ingest(progress=step), progress)
         finally:
             here.retriever.refresh(domain)
         changed = report.added or report.updated or report.removed
+        if changed:
+            counts = {"added": report.added, "updated": report.updated, "removed": report.removed}
+            await here.stores.audit.record(payload.get("by", "operator"), f"{INGESTED} {domain}", None, counts)
         if changed or here.teacher.behind or domain not in here.router.domains:
             await here.learn_routes(progress)
-    return asdict(report)
+        gone = before.keys() - await asyncio.to_thread(here.retriever.documents, domain) if before else ()
+        held = await held_of(here, domain, gone, by=payload.get("by", "operator")) if gone else {}
+    return asdict(report) | ({"held": held} if held else {})
 
 
 async def _learn(here: Installation, payload: Payload, progress: Progress) -> None:
     async with here.changing:
-        await here.learn_routes(progress)
+        await here.learn_routes(progress, origin="examples")
 
 
 async def _route(here: Installation, payload: Payload, progress: Progress) -> list[Row]:
@@ -274,4 +283,8 @@ WORKERS: dict[str, Worker] = {
     "retrieve": _retrieve,
     "answer": _answer,
     "dataset": _dataset,
+    "advise": advising.advise_domain,
+    "again": again.answer_again,
+    **releasing.WORKERS,
+    **rerouting.WORKERS,
 }

@@ -101,6 +101,7 @@ class Desk:
     _answering: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)  # by message id
     _threads: dict[str, str] = field(default_factory=dict)  # message id -> thread, of what may still be stopped
     _stopped: set[str] = field(default_factory=set)  # message ids whose askers pressed Stop
+    _closed: bool = False
 
     @property
     def working(self) -> int:
@@ -141,14 +142,15 @@ class Desk:
         asyncio.get_running_loop().call_soon(self._answering[message_id].cancel)
 
     async def close(self) -> None:
-        """Leave; what is not answered stays in the inbox."""
+        """Leave; what is not answered, or comes now, stays in the inbox."""
+        self._closed = True
         for task in self._answering.values():
             task.cancel()
         if self._answering:
             await asyncio.wait(self._answering.values())
 
     def _start(self, pending: Pending) -> None:
-        if pending.message.id in self._answering:
+        if self._closed or pending.message.id in self._answering:
             return
         task = asyncio.create_task(self._see_to(pending))
         self._answering[pending.message.id] = task
@@ -231,16 +233,24 @@ class Desk:
             await signs  # a sign that arrives behind the answer would stay
 
     async def _patiently(self, deliver: Callable[[], Awaitable[T]]) -> T:
-        """What *deliver* returns, tried again while the platform is out of order."""
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(ConnectorBusy),
-            wait=wait_exponential(multiplier=self.pause, max=60) + wait_random(0, 2 * self.pause),
-            stop=stop_after_delay(self.patience),
-            reraise=True,
-        ):
-            with attempt:
-                return await deliver()
-        raise AssertionError("unreachable")
+        return await patiently(deliver, patience=self.patience, pause=self.pause)
+
+
+async def patiently(deliver: Callable[[], Awaitable[T]], *, patience: float = PATIENCE, pause: float = PAUSE) -> T:
+    """
+    What *deliver* returns, tried again for *patience* seconds while the platform is out of order.
+
+    Raises: ConnectorBusy where it is so for longer.
+    """
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(ConnectorBusy),
+        wait=wait_exponential(multiplier=pause, max=60) + wait_random(0, 2 * pause),
+        stop=stop_after_delay(patience),
+        reraise=True,
+    ):
+        with attempt:
+            return await deliver()
+    raise AssertionError("unreachable")
 
 
 async def _give_signs(screen: Screen, over: asyncio.Event, seconds: float) -> None:

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bot import wording
+
 HOUR = 3600.0
 
 
@@ -20,7 +22,8 @@ class Quota:
     def refusal(self, user: str, workspace: str) -> str | None:
         """What to say instead of an answer; None where the question may be asked, which counts it."""
         if wait := self._wait(user, self.per_user):
-            return f"You have asked {self.per_user} questions within an hour. Please go on in {_minutes(wait)}."
+            asked = wording.counted(self.per_user, "question")
+            return f"You have asked {asked} within an hour. Please go on in {_minutes(wait)}."
         if workspace and (wait := self._wait(workspace, self.per_workspace)):
             return f"Very many questions came in this hour. Please ask again in {_minutes(wait)}."
         for who in filter(None, (user, workspace)):

@@ -86,7 +86,8 @@ class TerminalConnector:
         for citation in self._last.citations:
             where = citation.url or citation.document
             self._say("  " + citation_line(citation.number, citation.title, where, citation.quote))
-        self._say(f"  ({_source(self._last)}, {self._last.seconds:.1f} s)\n")
+        noted = [wording.origin(self._last), f"{self._last.seconds:.1f} s"]
+        self._say(f"  ({', '.join(filter(None, noted))})\n")
 
     async def _stream(self, piece: str) -> None:
         self._console.print(printable(piece), end="", markup=False)
@@ -153,14 +154,6 @@ class TerminalConnector:
 def citation_line(number: int, title: str, where: str, quote: str) -> str:
     """A citation on one line: number, title, place and the quoted words."""
     return f"[{number}] {title} ({where}): “{' '.join(quote.split())}”"
-
-
-def _source(reply: Reply) -> str:
-    if reply.decision == "ask_back":
-        return "not sure which track to take"
-    if reply.route == GENERAL:
-        return wording.GENERAL_NOTICE if not reply.abstained else "not answered"
-    return f"from the documents of {reply.route}" if reply.citations else f"looked in the documents of {reply.route}"
 
 
 def _lineage(reply: Reply) -> str:

@@ -11,6 +11,10 @@ from bot.ports import ExchangeStore, FeedbackHandler, FeedbackStore
 
 GONE = "I no longer keep that answer, so I cannot note your vote."
 TAKEN_BACK = "Your vote is taken back."
+# The form behind a thumbs-down.
+FORM, NOTED = "What was wrong?", "Your 👎 is noted; all of this is optional."
+BETTER, RIGHT = "What should be better?", "What would the right answer be?"
+WHERE, THERE = "Where should I have looked?", "Leave it empty if the place was right"
 
 
 def noted(rating: int) -> str:

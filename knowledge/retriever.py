@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -155,6 +156,40 @@ class HybridRetriever:
         allowed = [d for d, access in self._access.items() if labels is None or access & labels]
         return {domain: self.search(domain, [query], labels=labels, top_k=top_k)[0] for domain in allowed}
 
+    async def reread(
+        self, domain: str, passages: Sequence[Passage], *, labels: frozenset[str] | None
+    ) -> Sequence[Passage] | None:
+        """*passages* as the index has them now; None where the text of one is no longer there, or may not be read."""
+        return await asyncio.to_thread(self._reread, domain, passages, labels)
+
+    def _reread(
+        self, domain: str, passages: Sequence[Passage], labels: frozenset[str] | None
+    ) -> Sequence[Passage] | None:
+        if labels is not None and not self._access.get(domain, frozenset()) & labels:
+            return None
+        with self._lock:
+            withdrawn = set(self._withdrawn.get(domain, ()))
+        held = {
+            (chunk.document, chunk.index, chunk.text): chunk
+            for shelf in self._readable(domain, labels)
+            for place in {(passage.document, passage.chunk) for passage in passages}
+            if (chunk := shelf.chunks.get(place)) and chunk.document not in withdrawn
+        }
+        now = [held.get((passage.document, passage.chunk, passage.text)) for passage in passages]
+        found = [_passage(c, p.score, p.dense, p.words) for c, p in zip(now, passages, strict=True) if c]
+        return found if len(found) == len(passages) else None
+
+    async def changed(self, domain: str) -> datetime | None:
+        """When a document of *domain* last came, went or changed; None where that is not known."""
+        return await asyncio.to_thread(self._changed, domain)
+
+    def _changed(self, domain: str) -> datetime | None:
+        try:  # an ingest that changes something fits the weights of every collection of the domain anew
+            times = [_weight_in(self._folder / s.collection.name).stat().st_mtime for s in self.shelves(domain)]
+        except OSError:
+            return None
+        return datetime.fromtimestamp(max(times), UTC) if times else None
+
     def search(
         self,
         domain: str,
@@ -168,7 +203,7 @@ class HybridRetriever:
         without = without or [None] * len(queries)
         with self._lock:
             withdrawn = self._withdrawn.setdefault(domain, set())
-        shelves = [s for s in self.shelves(domain) if labels is None or s.collection.access & labels]
+        shelves = self._readable(domain, labels)
         found = [shelf.candidates(queries, without=without, withdrawn=withdrawn) for shelf in shelves]
         return [_ranked(row, top_k) for row in zip(*found, strict=True)] if found else [Retrieval()] * len(queries)
 
@@ -187,6 +222,9 @@ class HybridRetriever:
         """The documents of *domain*, each with its access labels."""
         found = [(shelf.collection.access, shelf.words.chunks) for shelf in self.shelves(domain)]
         return {chunk.document: access for access, chunks in found for chunk in chunks}
+
+    def _readable(self, domain: str, labels: frozenset[str] | None) -> list[Shelf]:
+        return [shelf for shelf in self.shelves(domain) if labels is None or shelf.collection.access & labels]
 
     def shelves(self, domain: str) -> list[Shelf]:
         """The collections of *domain* that hold something, opened."""
@@ -229,12 +267,16 @@ def _ranked(found: Sequence[Candidates], top_k: int) -> Retrieval:
 def read_weight(folder: Path) -> float:
     """The fusion weight of a collection, the default where none was fitted."""
     try:
-        return float(json.loads((folder / "fusion.json").read_text(encoding="utf-8"))["weight"])
+        return float(json.loads(_weight_in(folder).read_text(encoding="utf-8"))["weight"])
     except (OSError, ValueError, KeyError, TypeError):
         return DEFAULT_WEIGHT
 
 
 def write_weight(folder: Path, weight: float) -> None:
     """Keep the fusion weight of a collection."""
-    with whole(folder / "fusion.json") as part:
+    with whole(_weight_in(folder)) as part:
         part.write_text(json.dumps({"weight": weight}), encoding="utf-8")
+
+
+def _weight_in(folder: Path) -> Path:
+    return folder / "fusion.json"

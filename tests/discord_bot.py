@@ -11,14 +11,15 @@ from typing import Any
 import discord
 import simcord
 from aiohttp import web
+from pydantic import SecretStr
 from simcord.backend.cdn import CdnStore
 from simcord.backend.serializers import role_payload
 from simcord.enums import ChannelType
-from slack_bot import ANSWER, MortalInbox, Pause, ScriptedAssistant, _new_database
+from slack_bot import ANSWER, MortalInbox, Pause, ScriptedAssistant, new_database, read_text
 
-from bot.errors import InputError, StoreError
+from bot.errors import StoreError
 from bot.messages import Exchange, Feedback
-from bot.settings import DomainSettings, Secrets, Settings
+from bot.settings import DomainSettings, Settings
 from bot.store.audit import SqlAudit
 from bot.store.channels import SqlChannels
 from bot.store.database import Database, open_database
@@ -26,11 +27,13 @@ from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.people import SqlPeople
 from connectors.discord.connector import DiscordClient, DiscordConnector
+from connectors.parts import Parts
 
-__all__ = ["ANSWER", "BILLING", "QUESTION", "Bot", "Pause", "bot_on_discord", "button", "texts"]
+__all__ = ["ANSWER", "ASKED", "BILLING", "QUESTION", "Bot", "Pause", "bot_on_discord", "button", "texts"]
 
 BILLING = DomainSettings(name="billing", description="Invoices and refunds")
 QUESTION = "When is my refund?"
+ASKED = f"> {QUESTION}\n{ANSWER}"  # what a command shows
 
 Prepared = Callable[[ScriptedAssistant], object]
 
@@ -114,16 +117,15 @@ class Bot:
         prepared(self.assistant)
         tree = {"domains": [BILLING], "storage": {"directory": self.folder}, **settings}
         tree["discord"] = {"api_base_url": f"http://{self.files.host}/api", **settings.get("discord", {})}
-        connector = DiscordConnector(
+        self.parts = Parts(
             settings=Settings(**tree),
-            secrets=Secrets(),
             inbox=self.inbox,
             exchanges=self.exchanges,
             votes=self.votes,
             people=self.people,
-            channels=self.channels,
-            read_file=_read_text,
+            read_file=read_text,
         )
+        connector = DiscordConnector(parts=self.parts, token=SecretStr("simulated"), channels=self.channels)
         client = connector.client(self.assistant.reply_to, self._keep)
         self.client: DiscordClient = await self.opened.enter_async_context(client)
         return self.client
@@ -245,7 +247,7 @@ async def bot_on_discord(
 ) -> AsyncIterator[Bot]:
     """Our bot, ready on a simulated Discord; its database survives in *folder*. `settings` are sections of the file."""
     if not (folder / "bot.db").exists():
-        (folder / "bot.db").write_bytes(await _new_database())
+        (folder / "bot.db").write_bytes(await new_database())
     async with AsyncExitStack() as opened, open_database(f"sqlite:///{folder / 'bot.db'}") as database:
         bot = Bot(folder, database, opened)
         await opened.enter_async_context(bot.files.served())
@@ -267,9 +269,3 @@ async def _discord_for(client: DiscordClient, shards: int | None) -> AsyncIterat
     finally:
         await env.shutdown()
     env._raise_errors_since(env._errors_acknowledged)
-
-
-async def _read_text(name: str, data: bytes) -> Sequence[str]:
-    if b"\x00" in data:
-        raise InputError("it holds no text")
-    return [data.decode()]

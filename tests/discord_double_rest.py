@@ -39,6 +39,7 @@ class Rest:
     def __init__(self, world: World, *, limits: bool) -> None:
         self.world, self.enforced, self.limits = world, limits, RateLimits()
         self.faults: list[Fault] = []
+        self.earned = 0  # calls that were refused because there had been too many
 
     def routes(self) -> list[web.RouteDef]:
         made = [web.route(method, PREFIX + path, partial(self.call, run)) for (method, path), run in ROUTES.items()]
@@ -88,6 +89,7 @@ class Rest:
         if not by_token and request.headers.get("Authorization") != f"Bot {self.world.token}":
             raise Refused(401, 0, "401: Unauthorized")
         if self.enforced and not by_token and (wait := self.limits.wait()):
+            self.earned += 1
             raise limited(wait, headers, everywhere=True)
         if bucket := bucket_of(request.method, path):
             left, seconds = self.limits.take(":".join(bucket))
@@ -98,6 +100,7 @@ class Rest:
                 headers |= {"X-RateLimit-Reset": f"{time.time() + seconds:.3f}", "X-RateLimit-Bucket": bucket[0]}
                 headers["X-RateLimit-Reset-After"] = f"{seconds:.3f}"
                 if left < 0:
+                    self.earned += 1
                     raise limited(seconds, headers)
 
 

@@ -358,7 +358,7 @@ class FixedRouter:
 class FixedAdapters:
     labels: Mapping[str, str] = field(default_factory=dict)  # per domain
 
-    def current(self, domain: str) -> str:
+    def current(self, domain: str, thread: str) -> str:
         return self.labels.get(domain, "none")
 
 

@@ -12,7 +12,7 @@ from adapters.datasets.building import DatasetBuilder
 from adapters.datasets.material import Library
 from bot.errors import StoreError
 from bot.learning.curation import before_latest
-from bot.messages import DatasetSource, DatasetVersion, Exchange, Feedback, Passage, Reply, Review
+from bot.messages import DatasetSource, DatasetVersion, Decided, Exchange, Feedback, Passage, Reply, Review
 from bot.ports import WriteVersion
 from bot.privacy.redaction import Redactor
 from bot.prompts import PromptLibrary
@@ -58,6 +58,16 @@ class InMemoryCurationStore:
         plain = [exchange for exchange in waiting if exchange.reply.id not in voted]
         newest = plain[len(plain) - min(unvoted, len(plain)) :]
         return tuple(exchange for exchange in waiting if exchange.reply.id in voted or exchange in newest)
+
+    async def count(self) -> int:
+        return len(self.reviews)
+
+    async def since(self, number: int, *, limit: int) -> Sequence[Decided]:
+        found = [
+            Decided(number=n, review=self._readable(review), exchange=self.exchanges.exchanges.get(review.reply))
+            for n, review in enumerate(self.reviews, 1)
+        ]
+        return tuple(found[number:][:limit])
 
     def _readable(self, review: Review) -> Review:
         return review if review.reply in self.exchanges.exchanges else replace(review, answer=None)

@@ -24,6 +24,7 @@ from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.inbox import SqlInbox
 from bot.store.people import SqlPeople
+from connectors.parts import Parts
 from connectors.slack import connector as connector_module
 from connectors.slack.connector import SlackApp, SlackConnector
 
@@ -194,19 +195,22 @@ async def bot_on(
     of_slack = {"api_base_url": slack.url, "port": port, "public_url": public_url}
     tree = Settings(**{"domains": [BILLING], "slack": of_slack, **settings})
     if not (folder / "bot.db").exists():
-        (folder / "bot.db").write_bytes(await _new_database())
+        (folder / "bot.db").write_bytes(await new_database())
     async with open_database(f"sqlite:///{folder / 'bot.db'}") as database:
         exchanges, votes = SqlExchangeStore(database), SqlFeedbackStore(database)
         assistant, inbox = ScriptedAssistant(exchanges), MortalInbox(database, dies_at)
         prepared(assistant)
-        connector = SlackConnector(
+        parts = Parts(
             settings=tree,
-            secrets=_secrets(slack, socket=socket, oauth=oauth),
             inbox=inbox,
             exchanges=exchanges,
             votes=votes,
             people=SqlPeople(database),
-            read_file=_read_text,
+            read_file=read_text,
+        )
+        connector = SlackConnector(
+            parts=parts,
+            secrets=_secrets(slack, socket=socket, oauth=oauth),
             engine=database.engine,
             ping_interval=0.2,
             pause=pause,
@@ -228,7 +232,7 @@ def _secrets(slack: SlackDouble, *, socket: bool, oauth: bool) -> Secrets:
     )
 
 
-async def _read_text(name: str, data: bytes) -> Sequence[str]:
+async def read_text(name: str, data: bytes) -> Sequence[str]:
     if b"\x00" in data:
         raise InputError("it holds no text")
     return [data.decode()]
@@ -237,7 +241,7 @@ async def _read_text(name: str, data: bytes) -> Sequence[str]:
 _made: list[bytes] = []  # a database as a first start makes it, which takes a while
 
 
-async def _new_database() -> bytes:
+async def new_database() -> bytes:
     if not _made:
         with TemporaryDirectory() as folder:
             async with open_database(f"sqlite:///{folder}/new.db"):

@@ -10,6 +10,7 @@ from fakes import EchoGenerator, FixedAdapters, FixedRetriever, FixedRouter, InM
 from bot import wording
 from bot.assistant import Assistant
 from bot.errors import GenerationError, PromptTooLong
+from bot.learning.answers import NoAnswers
 from bot.messages import EVERYONE, Message, Passage, Reply, RouteChoice
 from bot.ports import OnText, discard
 from bot.prompts import REFUSAL, PromptLibrary
@@ -48,6 +49,7 @@ def make_assistant(
         adapters=FixedAdapters({"billing": "billing@3", "travel": "reading@1"}),
         generator=generator or EchoGenerator(),
         exchanges=InMemoryExchangeStore(),
+        reviewed=NoAnswers(),
     )
 
 
@@ -366,6 +368,14 @@ async def test_question_for_somebodys_own_records_is_only_answered_on_demand(tex
     assert reply.abstained != answered
     assert reply.text == ("none|general/answer@1" if answered else wording.not_mine(DOMAINS))
     assert prompts_of(assistant) == (["general/answer@1"] if answered else [])
+
+
+async def test_name_in_front_that_no_domain_has_is_told_where_the_question_is_not_answered() -> None:
+    assistant = make_assistant(replace(GENERAL_CHOICE, task=SOMEBODYS_OWN), passages=[replace(REFUNDS, dense=0.3)])
+
+    reply = await ask(assistant, "shipping: Where is my parcel?")
+
+    assert reply.text == wording.not_mine(DOMAINS, missing="shipping")
 
 
 async def test_question_for_somebodys_own_records_is_answered_by_documents_that_come_near_it() -> None:

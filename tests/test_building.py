@@ -146,12 +146,28 @@ async def test_rows_that_were_changed_since_are_not_trained_on(shop: Workshop) -
         rows_to_train(version, shop.folder)
 
 
-async def test_rows_of_a_kind_that_training_does_not_read_are_refused(shop: Workshop) -> None:
+async def test_training_reads_corrections_as_pairs(shop: Workshop) -> None:
     await shop.answer("a", text="Never [1].")
     await shop.review("a", "corrected", answer="Within 14 days.")
 
-    with pytest.raises(InputError, match="billing@1 is of kind dpo; training takes kind sft so far"):
-        rows_to_train(await shop.build("dpo"), shop.folder)
+    version = await shop.build("dpo")
+
+    found = read_dataset(rows_to_train(version, shop.folder), PromptLibrary())
+    assert [(pair.chosen, pair.rejected) for pair in found.pairs] == [("Within 14 days.", "Never.")]
+    assert REFUNDS.text in found.pairs[0].turns[-1].content
+
+
+async def test_training_reads_votes_with_their_weights(shop: Workshop) -> None:
+    for name, state, ratings in (("a", "approved", (1, 1)), ("b", "rejected", (-1,))):
+        await shop.answer(name, question=f"When is {name} paid?", thread="T1")
+        await shop.review(name, state)
+        for number, rating in enumerate(ratings):
+            await shop.vote(name, rating, f"slack:U{name}{number}")
+
+    version = await shop.build("kto")
+
+    found = read_dataset(rows_to_train(version, shop.folder), PromptLibrary())
+    assert [(vote.liked, vote.weight) for vote in found.votes] == [(True, 2.0), (False, 1.0)]
 
 
 async def test_file_is_imported_redacted_without_repetitions_and_with_a_held_out_part(shop: Workshop) -> None:

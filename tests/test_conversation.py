@@ -7,7 +7,7 @@ import pytest
 from fakes import MESSAGE, REPLY
 
 from bot import wording
-from bot.conversation import LEANT_ON, Asked, from_file, leans_on_the_last, understand
+from bot.conversation import LEANT_ON, Asked, from_file, leans_on_the_last, stood_alone, understand
 from bot.messages import SHARED, Exchange, Passage, Turn
 
 ROUTES = ("billing", "it-support")
@@ -40,6 +40,10 @@ def test_first_question_stands_alone() -> None:
         ("/billing: When is it paid?", None, "/billing: When is it paid?"),
         ("general: Write a haiku", "general", "Write a haiku"),
         ("it-support: my screen\nis dark", "it-support", "my screen\nis dark"),
+        ("Billing: When is it paid?", "billing", "When is it paid?"),
+        ("biling: When is it paid?", "billing", "When is it paid?"),
+        ("It-Suport: my screen is dark", "it-support", "my screen is dark"),
+        ("bill: When is it paid?", None, "bill: When is it paid?"),
         ("travel: When is it paid?", None, "travel: When is it paid?"),
         ("billing:When is it paid?", None, "billing:When is it paid?"),
         ("error 5: what does it mean?", None, "error 5: what does it mean?"),
@@ -49,6 +53,17 @@ def test_prefix_that_names_a_route_chooses_it(text: str, route: str | None, left
     asked = ask(text)
 
     assert (asked.route, asked.text) == (route, left)
+
+
+def test_short_name_is_not_taken_for_another_one() -> None:
+    asked = understand(replace(MESSAGE, text="git: How do I undo a commit?"), [], ("it",))
+
+    assert (asked.route, asked.text) == (None, "git: How do I undo a commit?")
+
+
+@pytest.mark.parametrize(("text", "missing"), [("Travel: When?", "travel"), ("billing: When?", ""), ("When?", "")])
+def test_name_in_front_that_no_route_has_is_kept_for_the_asker(text: str, missing: str) -> None:
+    assert ask(text).missing == missing
 
 
 def test_route_of_the_message_wins_over_a_prefix() -> None:
@@ -170,6 +185,29 @@ def test_history_leaves_out_markers_but_no_code() -> None:
     asked = ask("And then?", exchange("How do I read an argument?", "Use sys.argv[1]. [2]\nOr a library. [1]"))
 
     assert asked.history[1].content == "Use sys.argv[1].\nOr a library."
+
+
+def test_history_leaves_out_that_an_answer_was_reviewed() -> None:
+    asked = ask("And then?", exchange("What is light?", "Waves.\n\n✓ A person has corrected this answer (3 May 2026)."))
+
+    assert asked.history[1].content == "Waves."
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "alone"),
+    [
+        ("When is it paid?", "When is it paid?", True),
+        ("When is it paid?", "", True),
+        ("billing: When is it paid?", "When is it paid?", True),
+        ("billing, please", "When is it paid?", True),
+        ("And on holidays?", "When is it paid? And on holidays?", False),
+        ("billing: And on holidays?", "When is it paid? And on holidays?", False),
+    ],
+)
+def test_question_stood_alone_unless_it_was_read_with_the_one_before(text: str, question: str, alone: bool) -> None:
+    message, reply = replace(MESSAGE, text=text), replace(REPLY, question=question)
+
+    assert stood_alone(Exchange(message=message, reply=reply, complete=True)) == alone
 
 
 def test_history_leaves_out_what_a_domain_answered() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.datasets.rows import Dataset, read_dataset
+from adapters.datasets.rows import Dataset, RowsFile, read_dataset
 from bot.errors import InputError
-from bot.messages import Passage, Turn
+from bot.messages import DatasetKind, Passage, Turn
 from bot.prompts import GROUNDED, REFUSAL, PromptLibrary
 
 GOOD = {"question": "When is my refund?", "passages": ["Refunds take 14 days."], "answer": "14 days"}
@@ -120,6 +120,89 @@ def test_malformed_row_is_named_by_file_and_line(file: Path, row: object, reason
         read(file, GOOD, b"", row, GOOD)
 
     assert str(caught.value).startswith(f"{file}, line 3: {reason}")
+
+
+PAIR = {
+    "prompt": CHAT[:2],
+    "chosen": [{"role": "assistant", "content": "14 days"}],
+    "rejected": [{"role": "assistant", "content": "Never."}],
+}
+VOTE = {"prompt": CHAT[:2], "completion": [{"role": "assistant", "content": "14 days"}], "label": True, "weight": 0.5}
+
+
+def test_pair_holds_the_better_and_the_worse_answer(file: Path) -> None:
+    dataset = read(file, PAIR)
+
+    (pair,) = dataset.pairs
+    assert (dataset.kind, dataset.examples, dataset.votes) == ("dpo", (), ())
+    assert pair.turns == (Turn(role="system", content="Be brief."), Turn(role="user", content="When?"))
+    assert (pair.chosen, pair.rejected) == ("14 days", "Never.")
+
+
+def test_vote_holds_the_answer_what_was_thought_of_it_and_its_weight(file: Path) -> None:
+    dataset = read(file, VOTE, {"question": "When?", "completion": None, "label": False})
+
+    first, second = dataset.votes
+    assert dataset.kind == "kto"
+    assert (first.answer, first.liked, first.weight) == ("14 days", True, 0.5)
+    assert (second.answer, second.liked, second.weight) == (REFUSAL, False, 1.0)
+
+
+def test_pair_of_question_and_texts_gets_the_prompt_of_answer_time(file: Path) -> None:
+    asked = {name: GOOD[name] for name in ("question", "passages")}
+
+    (pair,) = read(file, asked | {"chosen": "14 days", "rejected": None}).pairs
+
+    assert pair.turns == read(file, GOOD).examples[0].turns
+    assert (pair.chosen, pair.rejected) == ("14 days", REFUSAL)
+
+
+@pytest.mark.parametrize(
+    ("first", "row", "reason"),
+    [
+        (PAIR, PAIR | {"chosen": ""}, '"chosen" is an answer'),
+        (PAIR, PAIR | {"rejected": [{"role": "user", "content": "x"}]}, '"rejected" is an answer'),
+        (PAIR, {name: PAIR[name] for name in ("prompt", "chosen")}, '"rejected" is an answer'),
+        (PAIR, PAIR | {"prompt": []}, '"prompt" is a list of messages'),
+        (PAIR, PAIR | {"prompt": CHAT}, "the last message of the prompt has to be the user's"),
+        (PAIR, VOTE, '"chosen" is an answer'),
+        (PAIR, GOOD, '"chosen" is an answer'),
+        (VOTE, VOTE | {"label": 1}, '"label" is true for a thumb up'),
+        (VOTE, VOTE | {"label": None}, '"label" is true for a thumb up'),
+        (VOTE, VOTE | {"weight": 0}, '"weight" is a number above 0'),
+        (VOTE, VOTE | {"weight": True}, '"weight" is a number above 0'),
+        (VOTE, VOTE | {"weight": "1"}, '"weight" is a number above 0'),
+        (VOTE, VOTE | {"completion": ["x"]}, '"completion" is an answer'),
+        (VOTE, {"completion": "14 days", "label": True}, '"question" is missing'),
+    ],
+)
+def test_malformed_pair_or_vote_is_named_by_file_and_line(file: Path, first: object, row: object, reason: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(file, first, row)
+
+    assert str(caught.value).startswith(f"{file}, line 2: {reason}")
+
+
+def test_weight_that_is_no_finite_number_is_named(file: Path) -> None:
+    with pytest.raises(InputError, match=r'line 2: "weight" is a number above 0'):
+        read(file, VOTE, VOTE | {"weight": float("nan")})
+
+
+@pytest.mark.parametrize(("row", "method"), [(GOOD, "dpo"), (PAIR, "kto"), (VOTE, "sft")])
+def test_rows_for_another_method_are_refused_with_how_to_get_the_right_ones(
+    file: Path, row: object, method: DatasetKind
+) -> None:
+    file.write_text(json.dumps(row))
+
+    with pytest.raises(InputError, match=f"rows.jsonl holds .*`pointsman dataset build --kind {method}` makes"):
+        read_dataset(file, PromptLibrary(), method=method)
+
+
+def test_dataset_is_called_as_its_version_or_its_file(file: Path) -> None:
+    file.write_text(json.dumps(GOOD))
+
+    assert read_dataset(file, PromptLibrary(), method="sft").label == "rows.jsonl"
+    assert read_dataset(RowsFile(path=file, label="billing@3"), PromptLibrary()).label == "billing@3"
 
 
 @pytest.mark.parametrize("rows", [(), (b"", b" \r")])

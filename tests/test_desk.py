@@ -145,6 +145,16 @@ async def test_closed_desk_has_no_work_left_behind() -> None:
     assert ANSWER not in office.seen(FIRST) + office.seen(SECOND)
 
 
+async def test_question_that_comes_while_the_desk_closes_waits_for_the_next_start() -> None:
+    office = Office()
+    await office.desk.close()
+
+    await office.take(FIRST)
+
+    assert len(asyncio.all_tasks()) == 1
+    assert [pending.message for pending in await office.inbox.unfinished()] == [FIRST]
+
+
 async def test_only_questions_of_its_own_platform_are_resumed() -> None:
     office = Office()
     await office.inbox.accept(replace(FIRST, platform="discord"), ADDRESS)
@@ -280,7 +290,7 @@ async def test_question_beyond_the_quota_is_refused_with_the_reason_and_not_aske
     await office.take(SECOND)
 
     (said,) = await office.answered(SECOND)
-    assert said.startswith("said: You have asked 1 questions within an hour.")
+    assert said.startswith("said: You have asked 1 question within an hour.")
     assert office.asked == [replace(FIRST, labels=frozenset({"everyone", "finance"}))]
 
 

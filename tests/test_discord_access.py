@@ -191,11 +191,22 @@ async def test_role_that_is_taken_away_counts_no_longer_than_a_minute(server: Se
 
 
 async def test_role_counts_for_nobody_whom_discord_does_not_name(server: Server) -> None:
-    server.bot.env.inject_error("GET", "/guilds/*/members/*", status=500, times=None)
+    server.bot.env.inject_error("GET", "/guilds/*/members/*", status=404, code=10007, times=None)
 
     await server.people["bob"].send_dm(QUESTION)
 
     assert server.readable == OPEN
+
+
+async def test_role_counts_again_as_soon_as_discord_names_it(server: Server) -> None:
+    server.bot.client.rooms.patience = 0.0
+    server.bot.env.inject_error("GET", "/guilds/*/members/*", status=500)
+    await server.people["bob"].send_dm(QUESTION)
+    assert server.readable == OPEN
+
+    await server.people["bob"].send_dm(QUESTION)
+
+    assert server.readable == FINANCE
 
 
 async def test_channel_that_is_not_known_is_answered_from_what_everyone_may_read(server: Server) -> None:

@@ -8,14 +8,16 @@ from typing import Any
 
 import discord
 import pytest
-from discord_bot import ANSWER, BILLING, QUESTION, Bot, Pause, bot_on_discord, button, texts
+from discord_bot import ANSWER, ASKED, BILLING, QUESTION, Bot, Pause, bot_on_discord, button, texts
 
 from bot.errors import StoreError
-from bot.messages import Citation
+from bot.messages import Citation, Passage
+from connectors.markup import JOINER
 
 CITED = Citation(
     number=1, document="terms.md", chunk=0, title="Terms", url="https://ada.org/terms", quote="14 days.\nNo more."
 )
+LOCAL = Passage(document="local.md", chunk=0, text="In a file", title="Local")
 APOLOGY = "Sorry: something went wrong on my side and I could not answer. Please ask again in a moment."
 
 
@@ -58,7 +60,7 @@ async def test_command_is_acknowledged_before_the_work(bot: Bot, private: bool) 
     (acknowledged,) = bot.requests("POST", "/interactions/*/callback")
     assert (acknowledged["type"], bool(acknowledged.get("data", {}).get("flags"))) == (5, private)
     pause.over.set()
-    assert (await asking).response.content == ANSWER
+    assert (await asking).response.content == ASKED
 
 
 async def test_answer_grows_and_becomes_the_whole(bot: Bot) -> None:
@@ -119,17 +121,15 @@ async def test_answer_shows_its_sources_with_links(bot: Bot) -> None:
     assert embed.description == (
         "[1] [Terms](https://ada.org/terms): “14 days. No more.”\n[2] Terms: “14 days. No more.”"
     )
-    assert embed.footer.text == "from the documents of billing"
+    assert (embed.footer.text, embed.colour) == ("📄 From the documents of billing", discord.Colour.green())
     assert not answer.flags.suppress_embeds
 
 
 @pytest.mark.parametrize(
     ("change", "shown"),
     [
-        ({"citations": ()}, "looked in the documents of billing"),
-        ({"route": "general"}, "general knowledge, not from your documents"),
-        ({"route": "general", "abstained": True}, "not answered"),
-        ({"decision": "ask_back"}, "not sure which track to take"),
+        ({"citations": ()}, "🔎 Looked in the documents of billing"),
+        ({"route": "general"}, "💭 General knowledge, not from the documents"),
     ],
 )
 async def test_answer_says_where_it_comes_from(bot: Bot, change: dict[str, object], shown: str) -> None:
@@ -137,7 +137,27 @@ async def test_answer_says_where_it_comes_from(bot: Bot, change: dict[str, objec
 
     answer = await bot.answer()
 
-    assert answer.embeds[0].footer.text == shown and answer.embeds[0].description is None
+    (embed,) = answer.embeds
+    assert embed.footer.text == shown and embed.description is None and embed.colour is None
+
+
+@pytest.mark.parametrize("change", [{"route": "general", "abstained": True}, {"decision": "ask_back"}])
+async def test_what_the_bot_says_by_itself_comes_from_nowhere(bot: Bot, change: dict[str, object]) -> None:
+    bot.assistant.change = lambda reply: replace(reply, **change)
+
+    answer = await bot.answer()
+
+    assert answer.embeds == [] and answer.components
+
+
+async def test_who_gets_no_answer_can_read_on_in_the_pages_that_were_looked_into(bot: Bot) -> None:
+    terms = Passage(document="terms.md", chunk=0, text="14 days", title="Terms", url="https://ada.org/terms")
+    passages = (terms, replace(terms, chunk=1), replace(terms, title="", url="https://ada.org/a"), LOCAL)
+    bot.assistant.change = lambda reply: replace(reply, abstained=True, passages=passages)
+
+    answer = await bot.answer()
+
+    assert answer.embeds[0].description == "Read on: [Terms](https://ada.org/terms), [terms.md](https://ada.org/a)"
 
 
 async def test_very_many_and_long_sources_fit(bot: Bot) -> None:
@@ -213,8 +233,8 @@ async def test_sources_forge_neither_mentions_nor_links(bot: Bot) -> None:
 async def test_question_that_a_command_shows_pings_nobody(bot: Bot) -> None:
     said = await bot.ann.slash(bot.general, "ask", question="Why? @everyone\n" + "word " * 99)
 
-    name = said.response.embeds[0].author.name or ""
-    assert len(name) <= 256 and name.startswith("Why? @everyone word")  # plain text, which pings nobody
+    question, answer = said.response.content.split("\n")
+    assert question.startswith(f"> Why? @{JOINER}everyone word") and len(question) <= 260 and answer == ANSWER
 
 
 # Where nobody waits any more

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from discord_bot import ANSWER, BILLING, QUESTION, Bot, bot_on_discord
+from discord_bot import ANSWER, ASKED, BILLING, QUESTION, Bot, bot_on_discord
 from simcord.enums import MessageType
 
 from bot.settings import DomainSettings
@@ -78,7 +78,7 @@ async def test_direct_message_is_answered_without_a_mention(bot: Bot) -> None:
 
     assert bot.direct() == [ANSWER]
     (asked,) = bot.assistant.asked
-    assert (asked.text, asked.workspace, asked.private) == ("When is my refund?", "discord:direct", True)
+    assert (asked.text, asked.workspace, asked.private) == ("When is my refund?", f"discord:direct:{bot.ann.id}", True)
 
 
 async def test_direct_messages_that_follow_closely_are_one_conversation(bot: Bot) -> None:
@@ -106,8 +106,7 @@ async def test_reply_in_direct_messages_takes_up_an_older_conversation(bot: Bot)
 async def test_command_is_answered_for_all_to_see_with_its_question(bot: Bot) -> None:
     said = await bot.ann.slash(bot.general, "ask", question="When is my refund?")
 
-    assert said.response.content == ANSWER and not said.ephemeral
-    assert said.response.embeds[0].author.name == "When is my refund?"
+    assert said.response.content == "> When is my refund?\nWithin 14 days [1]." and not said.ephemeral
     (asked,) = bot.assistant.asked
     assert (asked.text, asked.route, asked.user) == ("When is my refund?", None, f"discord:user:{bot.ann.id}")
 
@@ -124,7 +123,7 @@ async def test_reply_to_the_answer_of_a_command_goes_on_in_its_conversation(bot:
 async def test_private_command_is_answered_to_the_asker_alone(bot: Bot) -> None:
     said = await bot.ann.slash(bot.general, "ask", question=QUESTION, private=True)
 
-    assert said.response.content == ANSWER and said.response.ephemeral
+    assert said.response.content == ASKED and said.response.ephemeral
     assert bot.said() == [] and bot.assistant.asked[0].private
     assert bot.general.history(viewer=bot.bob) == []
 
@@ -132,8 +131,8 @@ async def test_private_command_is_answered_to_the_asker_alone(bot: Bot) -> None:
 async def test_command_in_direct_messages_is_answered_there(bot: Bot) -> None:
     said = await bot.ann.user.slash("ask", question=QUESTION)
 
-    assert said.response.content == ANSWER
-    assert bot.assistant.asked[0].workspace == "discord:direct"
+    assert said.response.content == ASKED
+    assert bot.assistant.asked[0].workspace == f"discord:direct:{bot.ann.id}"
 
 
 @pytest.mark.parametrize("route", ["billing", "general"])
@@ -190,7 +189,7 @@ async def test_message_of_somebody_can_be_asked_about_in_a_form(bot: Bot) -> Non
 
     said = await bot.ann.submit_modal(form, {"question": "Why is it late?", "route": ["general"]})
 
-    assert said.response.content == ANSWER and said.response.ephemeral
+    assert said.response.content == f"> Why is it late?\n{ANSWER}" and said.response.ephemeral
     assert (bot.assistant.asked[0].text, bot.assistant.asked[0].route) == ("Why is it late?", "general")
 
 
@@ -341,5 +340,5 @@ async def test_who_asks_too_much_is_told_when_to_go_on(bot: Bot) -> None:
     refused = await bot.answer()
     other = await bot.answer(who=bot.bob)
 
-    assert refused.content == "You have asked 1 questions within an hour. Please go on in 60 minutes."
+    assert refused.content == "You have asked 1 question within an hour. Please go on in 60 minutes."
     assert other.content == ANSWER

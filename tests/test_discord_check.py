@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +13,7 @@ import discord
 import pytest
 import yarl
 from aiohttp import web
-from discord_bot import ANSWER, QUESTION, Bot, Pause, bot_on_discord, texts
+from discord_bot import ANSWER, ASKED, QUESTION, Bot, Pause, bot_on_discord, texts
 from pydantic import SecretStr
 
 from bot.errors import ConnectorError
@@ -20,7 +21,8 @@ from bot.settings import DiscordSettings, Secrets, Settings
 from connectors.discord.check import PERMISSIONS, check_discord, invite_link
 from connectors.discord.connector import DiscordConnector
 
-SECRETS = Secrets(discord_bot_token=SecretStr("abc"))
+TOKEN = SecretStr("abc")
+SECRETS = Secrets(discord_bot_token=TOKEN)
 ME = {"id": "43", "username": "Pointsman", "discriminator": "0", "avatar": None, "bot": True}
 APPLICATION = {
     "id": "42",
@@ -156,7 +158,7 @@ async def test_permissions_of_the_link_are_enough(bot: Bot) -> None:
     await bot.answer()
     await bot.ann.slash(bot.general, "ask", question=QUESTION)
 
-    assert texts(bot.said()) == [ANSWER, ANSWER] and len(await bot.votes.all()) == 1
+    assert texts(bot.said()) == [ANSWER, ASKED] and len(await bot.votes.all()) == 1
 
 
 @pytest.mark.parametrize("name", ["send_messages", "send_messages_in_threads"])
@@ -182,16 +184,8 @@ def _discord_as_before() -> Any:
 
 async def start(bot: Bot, settings: DiscordSettings) -> str:
     """Why a bot cannot run there."""
-    connector = DiscordConnector(
-        settings=Settings(storage={"directory": bot.folder}, discord=settings),
-        secrets=SECRETS,
-        inbox=bot.inbox,
-        exchanges=bot.exchanges,
-        votes=bot.votes,
-        people=bot.people,
-        channels=bot.channels,
-        read_file=bot.client.rooms.read_file,
-    )
+    parts = replace(bot.parts, settings=Settings(storage={"directory": bot.folder}, discord=settings))
+    connector = DiscordConnector(parts=parts, token=TOKEN, channels=bot.channels)
     with pytest.raises(ConnectorError) as caught:
         await connector.run(bot.assistant.reply_to, bot.votes.save)
     return str(caught.value)

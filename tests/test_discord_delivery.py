@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import discord
 import pytest
-from discord_bot import ANSWER, QUESTION, Bot, Pause, bot_on_discord, texts
+from discord_bot import ANSWER, ASKED, QUESTION, Bot, Pause, bot_on_discord, texts
 from discord_double import DiscordDouble
 from discord_echo import point
 from slack_bot import ScriptedAssistant
@@ -20,6 +20,7 @@ from bot.ports import discard
 from connectors.discord.sheets import ChannelSheet
 
 LATER = "In May."
+ASKED_LATER = f"> {QUESTION}\n{LATER}"
 
 
 @pytest.fixture
@@ -171,8 +172,22 @@ async def test_command_of_a_killed_bot_is_answered_in_its_place(bot: Bot, privat
 
     await bot.restart(says_later)
 
-    assert (said.response.content, said.response.ephemeral, said.followups) == (LATER, private, [])
-    assert texts(bot.said()) == ([] if private else [LATER]) and bot.direct() == []
+    assert (said.response.content, said.response.ephemeral, said.followups) == (ASKED_LATER, private, [])
+    assert texts(bot.said()) == ([] if private else [ASKED_LATER]) and bot.direct() == []
+
+
+@pytest.mark.parametrize(("pages", "then"), [(3, 3), (3, 2), (1, 2)])
+async def test_pages_that_a_killed_bot_has_sent_to_a_command_are_replaced(bot: Bot, pages: int, then: int) -> None:
+    await bot.restart(lambda assistant: assistant.says("word " * 380 * pages), dies_at="done")
+    await bot.ann.slash(bot.general, "ask", question=QUESTION)
+    before = bot.said()
+
+    await bot.restart(lambda assistant: assistant.says("text " * 380 * then))
+
+    after = bot.said()
+    assert [len(before), len(after)] == [pages, then]
+    assert [each.id for each in before][:then] == [each.id for each in after][:pages]
+    assert all("text " in each.content for each in after) and after[-1].components
 
 
 async def test_votes_on_an_answer_that_was_completed_later_count(bot: Bot) -> None:
@@ -227,8 +242,7 @@ async def test_answer_that_comes_too_late_follows_in_the_channel(bot: Bot) -> No
     await bot.ann.slash(bot.general, "ask", question=QUESTION)
 
     thinking, answer = bot.said()
-    assert (answer.content, answer.reference.message_id) == (ANSWER, thinking.id)
-    assert answer.embeds[0].author.name == QUESTION
+    assert (answer.content, answer.reference.message_id) == (ASKED, thinking.id)
     await bot.ann.react(answer, "👍")
     assert len(await bot.votes.all()) == 1
 
@@ -239,7 +253,7 @@ async def test_private_answer_that_comes_too_late_follows_in_direct_messages(bot
     await bot.ann.slash(bot.general, "ask", question=QUESTION, private=True)
 
     (answer,) = bot.said(bot.ann.user.dm_channel)
-    assert answer.content == ANSWER and bot.said() == []
+    assert answer.content == ASKED and bot.said() == []
     await bot.ann.user.set_reaction(answer, "👍", reacted=True)
     assert len(await bot.votes.all()) == 1
 
@@ -249,7 +263,7 @@ async def test_token_that_discord_calls_invalid_is_over_too(bot: Bot) -> None:
 
     await bot.ann.slash(bot.general, "ask", question=QUESTION)
 
-    assert texts(bot.said()) == ["", ANSWER]
+    assert texts(bot.said()) == ["", ASKED]
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -258,7 +272,7 @@ async def test_command_that_could_not_be_acknowledged_in_time_is_answered_all_th
 
     await bot.ann.slash(bot.general, "ask", question=QUESTION, private=private)
 
-    assert (texts(bot.said()), bot.direct()) == (([], [ANSWER]) if private else ([ANSWER], []))
+    assert (texts(bot.said()), bot.direct()) == (([], [ASKED]) if private else ([ASKED], []))
     assert await bot.inbox.unfinished() == ()
 
 
@@ -271,7 +285,7 @@ async def test_answer_in_another_place_is_given_once_although_the_bot_is_killed(
     await bot.restart(says_later)
 
     shown = bot.direct() if private else texts(bot.said())
-    assert shown == ([LATER] if private else ["", LATER])
+    assert shown == ([ASKED_LATER] if private else ["", ASKED_LATER])
 
 
 async def test_late_answer_goes_to_direct_messages_where_the_bot_may_not_write_either(bot: Bot) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import aiohttp
 import discord
@@ -10,27 +9,7 @@ import pytest
 from discord_double import DiscordDouble
 from discord_echo import Echo, ShardedEcho, call, hurry, point, running
 
-
-@pytest.fixture
-async def discord_(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordDouble]:
-    async with DiscordDouble() as discord_:
-        point(monkeypatch, discord_)
-        yield discord_
-
-
-@pytest.fixture
-def ada(discord_: DiscordDouble) -> int:
-    return discord_.add_user("ada")
-
-
-@pytest.fixture
-def guild(discord_: DiscordDouble, ada: int) -> int:
-    return discord_.add_guild("Acme", members=[ada])
-
-
-@pytest.fixture
-def general(discord_: DiscordDouble, guild: int) -> int:
-    return discord_.add_channel(guild, "general")
+pytest_plugins = ["discord_fixtures"]
 
 
 async def test_messages_in_a_guild_and_directly_are_heard_and_answered(discord_: DiscordDouble, ada: int, general: int):

@@ -1,37 +1,17 @@
 """The double does with messages, commands and buttons what Discord does, and refuses what Discord refuses."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import discord
 import pytest
 from discord import app_commands, ui
 from discord_double import DiscordDouble
-from discord_echo import Echo, call, point, running
+from discord_echo import Echo, call, running
 
 ANYBODY = discord.AllowedMentions.all()
 
 
-@pytest.fixture
-async def discord_(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordDouble]:
-    async with DiscordDouble() as discord_:
-        point(monkeypatch, discord_)
-        yield discord_
-
-
-@pytest.fixture
-def ada(discord_: DiscordDouble) -> int:
-    return discord_.add_user("ada")
-
-
-@pytest.fixture
-def guild(discord_: DiscordDouble, ada: int) -> int:
-    return discord_.add_guild("Acme", members=[ada])
-
-
-@pytest.fixture
-def general(discord_: DiscordDouble, guild: int) -> int:
-    return discord_.add_channel(guild, "general")
+pytest_plugins = ["discord_fixtures"]
 
 
 # interactions

@@ -47,7 +47,7 @@ async def test_thumb_down_opens_a_form_at_once_whose_fields_are_kept_with_the_vo
 
     vote = await the_vote(bot)
     assert (vote.rating, vote.reason, vote.correction, vote.wrong_route) == (-1, "Too long", "In 30 days", "general")
-    assert said.response.content == "Your 👎 is noted, thank you." and said.response.ephemeral
+    assert said.response.content == "Thank you, I have noted what you wrote." and said.response.ephemeral
 
 
 async def test_thumb_down_counts_without_the_form(bot: Bot) -> None:
@@ -55,6 +55,33 @@ async def test_thumb_down_counts_without_the_form(bot: Bot) -> None:
 
     vote = await the_vote(bot)
     assert (vote.rating, vote.reason) == (-1, None)
+
+
+async def test_form_that_is_closed_leaves_a_note_from_which_it_opens_again(bot: Bot) -> None:
+    (note,) = (await bot.presses(await bot.answer(), "vote:down:")).followups
+    assert note.content == "Your 👎 is noted, thank you." and note.ephemeral
+    await bot.restart()
+
+    form = await bot.presses(note, "say_why:")
+    await bot.ann.submit_modal(form, {"reason": "Too long"})
+
+    assert (await the_vote(bot)).reason == "Too long" and form.followups == []
+
+
+async def test_form_that_is_closed_leaves_a_way_back(bot: Bot) -> None:
+    (note,) = (await bot.presses(await bot.answer(), "vote:down:")).followups
+
+    await bot.presses(note, "take_back:")
+
+    assert await bot.votes.all() == ()
+    assert note.content == "Your vote is taken back." and note.components == []
+
+
+async def test_thumb_up_has_nothing_to_explain(bot: Bot) -> None:
+    said = await bot.presses(await bot.answer(), "vote:up:")
+
+    (row,) = said.response.components
+    assert [each["custom_id"].partition(":")[0] for each in row["components"]] == ["take_back"]
 
 
 async def test_form_offers_the_routes_that_would_have_been_right(bot: Bot) -> None:

@@ -8,6 +8,7 @@ import pytest
 from discord_bot import ANSWER, BILLING, QUESTION, Bot, bot_on_discord
 
 from bot.settings import DomainSettings
+from connectors.discord.commands import ELSEWHERE
 
 TRAVEL = DomainSettings(name="travel", description="Trains")
 
@@ -32,9 +33,9 @@ async def changes(bot: Bot) -> list[tuple[str, object, object]]:
 
 
 def test_commands_are_for_those_who_may_manage_the_server(bot: Bot) -> None:
-    assert bot.ann.available_commands(bot.general) == ("ask",)
+    assert bot.ann.available_commands(bot.general) == ("ask", "forget-me")
     assert "pointsman status" in bot.bob.available_commands(bot.general)
-    assert bot.bob.user.available_commands() == ("ask",)
+    assert bot.bob.user.available_commands() == ("ask", "forget-me")
 
 
 async def test_server_may_leave_them_to_others(bot: Bot) -> None:
@@ -45,13 +46,13 @@ async def test_server_may_leave_them_to_others(bot: Bot) -> None:
 
 
 async def test_domains_are_listed(bot: Bot) -> None:
-    assert await told(bot, "domains") == "billing: Invoices and refunds\ntravel: Trains"
+    assert await told(bot, "domains") == "- **billing**: Invoices and refunds\n- **travel**: Trains"
 
 
 async def test_domains_are_missed_where_there_are_none(bot: Bot) -> None:
     await bot.restart(domains=[])
 
-    assert await told(bot, "domains") == "None yet; add them to pointsman.toml."
+    assert await told(bot, "domains") == "Nothing yet. Who runs me adds domains to pointsman.toml."
 
 
 async def test_channel_is_bound_and_let_go(bot: Bot) -> None:
@@ -60,8 +61,8 @@ async def test_channel_is_bound_and_let_go(bot: Bot) -> None:
     gone = await told(bot, "bind", channel=bot.general)
     await bot.answers()
 
-    assert said == f"Questions in <#{bot.general.id}> are answered from travel from now on."
-    assert gone == f"Questions in <#{bot.general.id}> are answered from wherever they belong from now on."
+    assert said == f"From now on I answer questions in <#{bot.general.id}> from **travel**."
+    assert gone == f"From now on I find out for each question in <#{bot.general.id}> where to look."
     assert [asked.bound for asked in bot.assistant.asked] == ["travel", None]
 
 
@@ -72,7 +73,7 @@ async def test_channel_that_the_settings_bind_is_bound_by_them_again(bot: Bot) -
 
     said = await told(bot, "bind", channel=bot.general)
 
-    assert said == f"Questions in <#{bot.general.id}> are answered from billing from now on."
+    assert said == f"From now on I answer questions in <#{bot.general.id}> from **billing**."
 
 
 async def test_what_is_bound_stays_so_after_a_restart(bot: Bot) -> None:
@@ -110,8 +111,8 @@ async def test_automatic_answers_are_switched_on_and_off(bot: Bot) -> None:
     on = await told(bot, "automatic", channel=bot.general, on=True)
     off = await told(bot, "automatic", channel=bot.general, on=False)
 
-    where = f"Threads and posts in <#{bot.general.id}> are answered"
-    assert (on, off) == (f"{where} without a mention from now on.", f"{where} only where I am mentioned from now on.")
+    where = f"From now on I answer in threads and posts of <#{bot.general.id}>"
+    assert (on, off) == (f"{where} without a mention.", f"{where} only where I am mentioned.")
 
 
 async def test_changes_are_in_the_audit_log(bot: Bot) -> None:
@@ -131,17 +132,38 @@ async def test_status_lists_what_is_set_by_whom_ever(bot: Bot) -> None:
     await told(bot, "automatic", channel=bot.general, on=True)
     await told(bot, "bind", channel=bot.general, domain="travel")
 
-    lines = (await told(bot, "status")).splitlines()
+    *lines, _, elsewhere = (await told(bot, "status")).splitlines()
 
     assert sorted(lines) == [
-        f"<#{bot.general.id}> is answered from travel, without a mention in threads and posts.",
-        f"<#{forum.id}> is answered without a mention in threads and posts.",
-        f"<#{plain.id}> is answered from billing.",
+        f"- <#{bot.general.id}>: from **travel**, threads and posts without a mention",
+        f"- <#{forum.id}>: threads and posts without a mention",
+        f"- <#{plain.id}>: from **billing**",
     ]
+    assert elsewhere == ELSEWHERE
 
 
 async def test_status_of_a_fresh_server_says_how_to_ask(bot: Bot) -> None:
-    assert await told(bot, "status") == "Nothing is set for any channel; I answer where I am mentioned."
+    assert await told(bot, "status") == f"Nothing is set for any channel.\n\n{ELSEWHERE}"
+
+
+async def test_status_shows_no_ids_of_channels_that_are_gone(bot: Bot) -> None:
+    gone = bot.guild.create_text_channel("gone")
+    await told(bot, "bind", channel=gone, domain="travel")
+    bot.env.backend.delete_channel(gone.id)
+    await bot.env.settle()
+
+    assert (await told(bot, "status")).startswith("- 1 channel that I no longer see\n")
+
+
+async def test_status_of_very_many_channels_is_read_to_its_end(bot: Bot) -> None:
+    named = tuple(f"discord:{bot.guild.create_text_channel(f'c{n}').id}" for n in range(60))
+    await bot.restart(domains=[BILLING.model_copy(update={"channels": named})])
+
+    said = await bot.bob.slash(bot.general, "pointsman status")
+
+    shown = [said.response, *said.followups]
+    assert sum(each.content.count("from **billing**") for each in shown) == 60
+    assert len(shown) == 2 and all(each.ephemeral for each in shown)
 
 
 async def test_servers_do_not_see_what_others_have_set(bot: Bot) -> None:
@@ -163,13 +185,18 @@ async def test_data_of_a_member_is_deleted_on_this_server_alone(bot: Bot) -> Non
 
     said = await told(bot, "forget", member=bot.ann)
 
-    assert said == "Deleted: 1 questions with their answers, 1 votes."
+    assert said == f"Deleted what I kept of <@{bot.ann.id}> on this server: 1 question and 1 vote."
     assert [vote.user for vote in await bot.votes.all()] == [f"discord:user:{bot.bob.id}"]
     user = f"discord:user:{bot.ann.id}"
-    kept = [(await bot.people.stored(user, where)).questions for where in (f"discord:{bot.guild.id}", "discord:direct")]
+    places = (f"discord:{bot.guild.id}", f"discord:direct:{bot.ann.id}")
+    kept = [(await bot.people.stored(user, where)).questions for where in places]
     assert kept == [0, 1]
     (entry,) = await bot.audit.all()
     assert entry.who != user and entry.after == {"user": user, "questions": 1}
+
+
+async def test_member_of_whom_nothing_is_kept_is_named_all_the_same(bot: Bot) -> None:
+    assert await told(bot, "forget", member=bot.ann) == f"I keep nothing of <@{bot.ann.id}> on this server."
 
 
 # How commands come to Discord
@@ -210,6 +237,7 @@ async def test_commands_say_where_they_may_be_used(bot: Bot) -> None:
     assert {each["name"]: each["contexts"] for each in sent} == {
         "ask": [0, 1],
         "Ask about this": [0, 1],
+        "forget-me": [0, 1],
         "pointsman": [0],
     }
     assert all(each["integration_types"] == [0] for each in sent)

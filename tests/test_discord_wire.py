@@ -1,91 +1,29 @@
 """What simcord cannot show: our connector and the real discord.py at the wire, with drops, limits and lost answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from discord_double import DiscordDouble
-from discord_echo import point
-from pydantic import SecretStr
-from slack_bot import ANSWER, Pause, ScriptedAssistant
+from discord_wired import Place, bot_in, killed_in_the_middle
+from slack_bot import ANSWER, Pause
 
-from bot.settings import DomainSettings, Secrets, Settings
-from bot.store.channels import SqlChannels
-from bot.store.database import open_database
-from bot.store.exchanges import SqlExchangeStore
-from bot.store.feedback import SqlFeedbackStore
-from bot.store.inbox import SqlInbox
-from bot.store.people import SqlPeople
-from connectors.discord.connector import DiscordConnector
+from bot.settings import DomainSettings
 
-
-@dataclass
-class Place:
-    """A server with one person and one channel."""
-
-    discord: DiscordDouble
-    ada: int
-    general: int
-
-    async def ask(self) -> int:
-        return await self.discord.says(self.ada, self.general, f"<@{self.discord.bot_user}> When is my refund?")
-
-    def answers(self) -> list[str]:
-        """What was answered for good: a growing answer has no buttons yet."""
-        return [each.content for each in self.discord.answers(self.general) if each.components]
+pytest_plugins = ["discord_fixtures"]
 
 
 @pytest.fixture
-async def place(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    async with DiscordDouble() as discord:
-        point(monkeypatch, discord)
-        ada = discord.add_user("ada")
-        yield Place(discord, ada, discord.add_channel(discord.add_guild("Acme", members=[ada]), "general"))
+def place(discord_: DiscordDouble, ada: int, general: int) -> Place:
+    return Place(discord_, ada, general)
 
 
-async def read_text(name: str, data: bytes) -> Sequence[str]:
-    return [data.decode()]
-
-
-@asynccontextmanager
-async def bot_at(place: Place, folder: Path) -> AsyncIterator[ScriptedAssistant]:
-    """Our connector, connected; its database survives in *folder*."""
-    settings = Settings.model_validate(
-        {
-            "storage": {"directory": folder},
-            "domains": [DomainSettings(name="billing", description="Invoices")],
-            "discord": {"api_base_url": place.discord.api_url, "gateway_url": place.discord.gateway_url},
-        }
-    )
-    async with open_database(f"sqlite:///{folder / 'bot.db'}") as database:
-        exchanges, votes = SqlExchangeStore(database), SqlFeedbackStore(database)
-        assistant = ScriptedAssistant(exchanges)
-        connector = DiscordConnector(
-            settings=settings,
-            secrets=Secrets(discord_bot_token=SecretStr(place.discord.token)),
-            inbox=SqlInbox(database),
-            exchanges=exchanges,
-            votes=votes,
-            people=SqlPeople(database),
-            channels=SqlChannels(database),
-            read_file=read_text,
-        )
-        running = asyncio.create_task(connector.run(assistant.reply_to, votes.save))
-        await place.discord.until(lambda: place.discord.connected)
-        try:
-            yield assistant
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await asyncio.sleep(0.05)  # discord.py tells of its end in a task that nobody waits for
+# Limits, errors and lost answers
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_answer_rides_out_what_discord_does_not_take_at_first(place: Place, tmp_path: Path, status: int) -> None:
-    async with bot_at(place, tmp_path):
+    async with bot_in(place, tmp_path):
         place.discord.fail("POST /channels/*/messages", status)
         place.discord.fail("PATCH /channels/*/messages/*", status)
 
@@ -97,22 +35,94 @@ async def test_answer_rides_out_what_discord_does_not_take_at_first(place: Place
 
 
 async def test_message_whose_answer_was_lost_is_not_sent_twice(place: Place, tmp_path: Path) -> None:
-    async with bot_at(place, tmp_path) as assistant:
+    async with bot_in(place, tmp_path) as bot:
         place.discord.reset("POST /channels/*/messages", after_doing=True)
-        pause = assistant.between = Pause()
+        pause = bot.assistant.between = Pause()
         await place.ask()
         await pause.reached.wait()
 
         pause.over.set()
         await place.discord.until(place.answers)
 
-        assert [each.content for each in place.discord.answers(place.general)] == [ANSWER]
+        assert [each.content for each in place.said] == [ANSWER]
     place.discord.assert_clean()
+
+
+async def test_answer_outlives_a_burst_of_refusals_that_makes_discord_py_give_up(place: Place, tmp_path: Path) -> None:
+    async with bot_in(place, tmp_path):
+        place.discord.fail("* /channels/*/messages*", 429, times=12, retry_after=0.02, everywhere=True)
+
+        await place.ask()
+        await place.discord.until(place.answers, 8)
+
+        assert [each.content for each in place.said] == [ANSWER]
+    place.discord.assert_clean()
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("after_doing", [False, True])
+async def test_command_whose_acknowledgement_was_lost_is_answered_in_its_place(
+    place: Place, tmp_path: Path, after_doing: bool, private: bool
+) -> None:
+    async with bot_in(place, tmp_path):
+        place.discord.reset("POST /interactions/*/*/callback", after_doing=after_doing)
+
+        asked = await place.discord.slash(place.ada, place.general, "ask", question="When?", private=private)
+        response = place.discord.interactions[asked]
+        await place.discord.until(lambda: response.original and response.original.components)
+
+        assert response.original and response.original.content.endswith(ANSWER)
+        assert (response.ephemeral, response.followups, len(place.said)) == (private, [], 0 if private else 1)
+
+
+async def test_page_behind_a_command_whose_answer_was_lost_is_not_sent_twice(place: Place, tmp_path: Path) -> None:
+    async with bot_in(place, tmp_path) as bot:
+        bot.assistant.says("word " * 900)
+        place.discord.reset("POST /webhooks/*", after_doing=True)
+
+        await place.discord.slash(place.ada, place.general, "ask", question="When?")
+        await place.discord.until(place.answers)
+
+        assert len(place.said) == 3 and len({each.content for each in place.said}) == 3
+    place.discord.assert_clean()
+
+
+async def test_call_for_help_whose_answer_was_lost_is_posted_once(place: Place, tmp_path: Path, guild: int) -> None:
+    helpers = place.discord.add_channel(guild, "helpers")
+    helped = DomainSettings(name="billing", description="Invoices", help=(f"discord:{helpers}",))
+    async with bot_in(place, tmp_path, domains=[helped]):
+        await place.ask()
+        await place.discord.until(place.answers)
+        place.discord.reset(f"POST /channels/{helpers}/messages", after_doing=True)
+        place.discord.fail("PATCH /webhooks/*", 429, times=6, retry_after=0.02)
+
+        await place.discord.clicks(place.ada, place.said[0].id, "Ask a person")
+        await place.discord.until(lambda: place.discord.ephemeral(place.ada), 8)
+
+        assert [each.content[:12] for each in place.discord.ephemeral(place.ada)] == ["I have asked"]
+        assert len(place.discord.answers(helpers)) == 1
+    place.discord.assert_clean()
+
+
+# The gateway
+
+
+async def test_question_that_a_drop_hides_is_answered_once_after_the_resume(place: Place, tmp_path: Path) -> None:
+    async with bot_in(place, tmp_path) as bot:
+        await place.ask()
+        await place.discord.until(place.answers)
+        await place.discord.drop_gateway(resumable=True)
+
+        await place.ask()
+        await place.discord.until(lambda: len(place.answers()) == 2, 8)
+
+        assert place.discord.gateway.resumes and len(place.discord.gateway.identifies) == 1
+        assert place.answers() == [ANSWER, ANSWER] and len(bot.assistant.asked) == 2
 
 
 async def test_event_that_a_resume_repeats_is_answered_once(place: Place, tmp_path: Path) -> None:
     place.discord.gateway.replay_duplicates = True
-    async with bot_at(place, tmp_path) as assistant:
+    async with bot_in(place, tmp_path) as bot:
         await place.ask()
         await place.discord.until(place.answers)
 
@@ -120,11 +130,11 @@ async def test_event_that_a_resume_repeats_is_answered_once(place: Place, tmp_pa
         await place.discord.until(lambda: place.discord.gateway.resumes, 8)
         await asyncio.sleep(0.2)
 
-        assert place.answers() == [ANSWER] and len(assistant.asked) == 1
+        assert place.answers() == [ANSWER] and len(bot.assistant.asked) == 1
 
 
 async def test_session_that_is_invalid_is_begun_anew(place: Place, tmp_path: Path) -> None:
-    async with bot_at(place, tmp_path):
+    async with bot_in(place, tmp_path):
         await place.discord.invalid_session(resumable=False)
         await place.discord.until(lambda: len(place.discord.gateway.identifies) >= 2 and place.discord.connected, 8)
 
@@ -132,3 +142,31 @@ async def test_session_that_is_invalid_is_begun_anew(place: Place, tmp_path: Pat
         await place.discord.until(place.answers, 8)
 
         assert place.answers() == [ANSWER]
+
+
+# The end of a process
+
+
+async def test_answer_in_the_middle_of_which_the_bot_was_killed_is_completed_in_place(
+    place: Place, tmp_path: Path
+) -> None:
+    await killed_in_the_middle(place, tmp_path)
+    (begun,) = place.said
+    assert begun.content == "Within …"
+
+    async with bot_in(place, tmp_path):
+        await place.discord.until(place.answers, 8)
+
+    assert [(each.id, each.content) for each in place.said] == [(begun.id, ANSWER)]
+    place.discord.assert_clean()
+
+
+async def test_bot_that_leaves_before_discord_has_told_of_all_servers_hears_nothing_more(
+    place: Place, tmp_path: Path
+) -> None:
+    async with bot_in(place, tmp_path) as bot:
+        await place.ask()
+        await place.discord.until(place.answers)
+
+    await asyncio.sleep(2.1)  # when discord.py is sure that there are no more of them, and would say so
+    assert not bot.connector.ready.is_set()

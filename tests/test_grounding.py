@@ -320,3 +320,7 @@ def test_answer_rests_on_the_passages_that_support_its_sentences(answer: str, nu
 
 def test_markers_are_taken_out_of_an_answer() -> None:
     assert without_markers("Within 14 days [1]. On Monday [2].") == "Within 14 days. On Monday."
+
+
+def test_what_is_said_behind_a_reviewed_answer_is_taken_out_with_the_markers() -> None:
+    assert without_markers("On Monday. [1]\n\n✓ A person has checked this answer (3 May 2026).") == "On Monday."

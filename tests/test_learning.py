@@ -5,44 +5,24 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes import HashedWordsEncoder
+from fakes_routing import ENCODER, BriefTeacher, SharedWords, general_rows
 from numpy.typing import NDArray
 from tiny_model import ROOT
 
-from bot.errors import RetrievalError
-from bot.learning.router import AT_A_TIME, GENERAL_SET, RouteTeacher, kept_classifiers
+from bot.errors import StoreError
+from bot.learning.router import AT_A_TIME, RouteTeacher
 from bot.messages import LabelledQuestion, Query, Retrieval, RouteChoice
 from bot.ports import Progress, silent
-from bot.routing import LearnedRouter, load
+from bot.routing import EXAMPLE_WEIGHT, DomainClassifier, KnownQuestion, LearnedRouter
 
-TEXTS = {
-    "billing": (
-        "Invoice reminders and dunning",
-        "An invoice is due after 30 days",
-        "Refunds reach the ledger in May",
-        "The ledger closes when every invoice is paid",
-        "Dunning begins when an invoice is overdue",
-        "Refunds of an invoice need a ledger entry",
-    ),
-    "travel": (
-        "Sleeper train bookings",
-        "A hotel voucher covers two nights",
-        "The train to Basel leaves at noon",
-        "Train bookings come with a hotel voucher",
-        "The sleeper to Basel has a hotel bed",
-        "Voucher for the night train",
-    ),
-    "empty": (),
-}
 PUBLIC_DATA = ROOT.parent / "shared" / "data"
 BENCHMARKS = ("routing_mix", "clinc150", "banking77", "general_queries")
-ENCODER = HashedWordsEncoder()
 
 
 class CountingEncoder(HashedWordsEncoder):
@@ -55,34 +35,11 @@ class CountingEncoder(HashedWordsEncoder):
         return HashedWordsEncoder.encode(self, texts, progress)
 
 
-class SharedWords:
-    """Evidence: how near the nearest text of the domain is, the one left out aside."""
-
-    def made_questions(self, domain: str) -> list[tuple[str, tuple[str, int] | None]]:
-        return [(text, (domain, number)) for number, text in enumerate(TEXTS[domain])]
-
-    def measure(
-        self, domain: str, queries: Sequence[Query], without: Sequence[tuple[str, int] | None]
-    ) -> list[tuple[float, ...]]:
-        return [(self._nearest(domain, query, left_out),) for query, left_out in zip(queries, without, strict=True)]
-
-    def _nearest(self, domain: str, query: Query, left_out: tuple[str, int] | None) -> float:
-        texts = [text for number, text in enumerate(TEXTS[domain]) if (domain, number) != left_out]
-        return max((float(vector @ query.vector) for vector in ENCODER.encode(texts)), default=0.0)
-
-
-class BriefTeacher(RouteTeacher):
-    """Knows a sixth of the general set, which takes a sixth of the time to learn."""
-
-    @cached_property
-    def general_set(self) -> list[tuple[str, str]]:
-        return [(row["text"], row["kind"]) for row in general_rows()[::6]]
-
-
 class SlowWords(SharedWords):
     """Takes its time, and knows which domains it measured."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.measured: list[str] = []
         self.begun = threading.Event()
 
@@ -104,10 +61,6 @@ async def ask(teacher: RouteTeacher, text: str, examples: Sequence[LabelledQuest
     query = Query(text=text, vector=ENCODER.encode([text])[0])
     found = {d: Retrieval(evidence=SharedWords().measure(d, [query], [None])[0]) for d in ("billing", "travel")}
     return router.choose(query, found, explicit=None)
-
-
-def general_rows() -> list[dict[str, str]]:
-    return [json.loads(line) for line in GENERAL_SET.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -147,20 +100,51 @@ async def test_domain_with_examples_alone_is_learnt(tmp_path: Path) -> None:
     assert len(fitted["empty"].own) == 6
 
 
-async def test_what_was_learnt_is_kept_for_the_domains_that_there_are(tmp_path: Path) -> None:
+async def test_what_was_fitted_is_given_away_before_the_teaching_ends(tmp_path: Path) -> None:
+    own, kept = teacher(tmp_path), []
+
+    def keep(fitted: Mapping[str, DomainClassifier], known: Sequence[KnownQuestion]) -> None:
+        kept.append((list(fitted), sum(question.kind == "made" for question in known), own.behind))
+
+    await own.teach(["billing", "travel"], [], keep=keep)
+
+    assert kept == [(["billing", "travel"], 12, True)] and not own.behind
+
+
+async def test_teaching_that_could_not_be_kept_is_made_up_for(tmp_path: Path) -> None:
     own = teacher(tmp_path)
 
-    fitted = await own.teach(["billing", "travel"], [])
+    def keep(*_: object) -> None:
+        raise StoreError("the disk is full")
 
-    assert own.path == tmp_path / "router.npz" and list(load(own.path)) == ["billing", "travel"]
-    kept = kept_classifiers(own.path, {"travel": None})
-    assert list(kept) == ["travel"] and np.array_equal(kept["travel"].evidence, fitted["travel"].evidence)
+    with pytest.raises(StoreError):
+        await own.teach(["billing"], [], keep=keep)
+    assert own.behind
+
+
+def test_example_of_a_flood_counts_less(tmp_path: Path) -> None:
+    examples = [LabelledQuestion(text="Can my dog have a seat", route="travel", reply="r1", weight=0.25)]
+
+    (known,) = [each for each in teacher(tmp_path).known(["travel"], examples) if each.kind == "example"]
+
+    assert known.weight == EXAMPLE_WEIGHT / 4
+
+
+def test_state_of_a_domain_changes_with_its_documents(tmp_path: Path) -> None:
+    words = SharedWords()
+    own = BriefTeacher(ENCODER, words, tmp_path)
+    before = own.state(["billing", "travel", "empty"])
+
+    words.texts["travel"] = ("Only buses from now on",)
+
+    after = own.state(["billing", "travel", "empty"])
+    assert before["billing"] == after["billing"] and before["travel"] != after["travel"] and after["empty"] == ""
 
 
 async def test_teaching_that_is_cancelled_stops_at_its_next_step_and_keeps_nothing(tmp_path: Path) -> None:
-    words = SlowWords()
+    words, kept = SlowWords(), list[str]()
     slow = BriefTeacher(ENCODER, words, tmp_path)
-    task = asyncio.create_task(slow.teach(["billing", "travel"], []))
+    task = asyncio.create_task(slow.teach(["billing", "travel"], [], keep=lambda *_: kept.append("kept")))
     await asyncio.to_thread(words.begun.wait, 10)
 
     task.cancel()
@@ -168,7 +152,7 @@ async def test_teaching_that_is_cancelled_stops_at_its_next_step_and_keeps_nothi
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.get_running_loop().shutdown_default_executor()  # until every thread has ended
-    assert words.measured == ["billing"] and not slow.path.exists()
+    assert words.measured == ["billing"] and kept == []
     assert slow.behind
 
 
@@ -188,13 +172,6 @@ async def test_examples_beyond_one_step_are_learnt_too(tmp_path: Path) -> None:
     fitted = await teacher(tmp_path).teach(["empty"], examples)
 
     assert len(fitted["empty"].own) == AT_A_TIME + 2
-
-
-def test_damaged_router_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "router.npz").write_bytes(b"PK\x03\x04 and no more")
-
-    with pytest.raises(RetrievalError, match="is damaged"):
-        kept_classifiers(tmp_path / "router.npz", {"billing": None})
 
 
 def test_general_set_is_embedded_once(tmp_path: Path) -> None:

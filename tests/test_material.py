@@ -48,6 +48,16 @@ async def test_corrected_answer_takes_the_place_of_the_bots(shop: Workshop) -> N
     assert [row["answer"] for row in shop.rows(await shop.build())] == ["Within 14 days."]
 
 
+async def test_pair_of_an_answer_that_was_given_again_holds_no_mark(shop: Workshop) -> None:
+    text = "Never. [1]\n\n✓ A person has checked this answer (3 May 2026)."
+    await shop.answer("a", question="When is my refund paid?", text=text, prompt="reviewed@b")
+    await shop.review("a", "corrected", answer="Within 14 days.")
+
+    (row,) = shop.rows(await shop.build("dpo"))
+
+    assert (row["chosen"][-1]["content"], row["rejected"][-1]["content"]) == ("Within 14 days.", "Never.")
+
+
 @pytest.mark.parametrize("abstained", [True, False])
 async def test_right_refusal_becomes_a_row_without_an_answer(shop: Workshop, abstained: bool) -> None:
     await shop.answer("a", abstained=abstained)
@@ -83,6 +93,8 @@ async def test_rows_of_other_domains_are_not_ours(shop: Workshop) -> None:
         ({"private": True}, {}, material.PRIVATE),
         ({"given": ("Within 14 days.",)}, {}, material.SHARED_FILE),
         ({"decision": "ask_back"}, {}, material.ASKED_BACK),
+        ({"prompt": "reviewed@b"}, {}, material.REUSED),
+        ({"prompt": "reviewed@b"}, {"state": "rejected"}, material.REUSED),
         ({"route": "general"}, {}, material.ELSEWHERE),
         ({"passages": ()}, {}, material.NO_PASSAGES),
         ({}, {"fault": "retrieval"}, material.NOT_WORDING),

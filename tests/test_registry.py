@@ -9,8 +9,9 @@ from structlog.testing import capture_logs
 from tiny_model import write_numbers
 
 from adapters.registry import SHIPPED, AdapterRegistry, Always
+from adapters.stages import FILE, Stages
 from adapters.training import TrainedAdapter
-from bot.errors import AdapterNotFound, AdapterUnusable, TrainingError
+from bot.errors import AdapterNotFound, AdapterUnusable, InputError, StoreError, TrainingError
 
 BASE = json.loads((SHIPPED / "training.json").read_text())["base_model"]
 
@@ -102,7 +103,7 @@ def test_damaged_version_does_not_disturb_the_others(tmp_path: Path, numbers: by
 
     assert found == ["reading@1", "travel@1"]
     assert [(entry["log_level"], entry["adapter"]) for entry in logs] == [("warning", "billing@1")]
-    assert registry(tmp_path).current("billing") == "reading@1"
+    assert registry(tmp_path).current("billing", "T1") == "reading@1"
     assert registry(tmp_path).get("travel@1").label == "travel@1"
 
 
@@ -118,21 +119,21 @@ def test_damaged_version_does_not_disturb_the_others(tmp_path: Path, numbers: by
     ],
 )
 def test_setting_chooses_the_adapter_of_a_domain(tmp_path: Path, choices: dict[str, str], label: str) -> None:
-    assert registry(tmp_path, **choices).current("billing") == label
+    assert registry(tmp_path, **choices).current("billing", "T1") == label
 
 
 def test_candidate_answers_nobody_unasked(tmp_path: Path) -> None:
     version(tmp_path, "billing@1")
 
-    assert registry(tmp_path).current("billing") == "reading@1"
+    assert registry(tmp_path).current("billing", "T1") == "reading@1"
 
 
 def test_shipped_adapter_is_not_for_another_base_model(tmp_path: Path) -> None:
-    assert registry(tmp_path, "other").current("billing") == "none"
+    assert registry(tmp_path, "other").current("billing", "T1") == "none"
 
 
 def test_one_adapter_can_be_asked_for_everywhere() -> None:
-    assert [Always("billing@3").current(domain) for domain in ("billing", "travel")] == ["billing@3", "billing@3"]
+    assert [Always("billing@3").current(domain, "T1") for domain in ("billing", "travel")] == ["billing@3", "billing@3"]
 
 
 def test_finished_training_becomes_the_next_version(tmp_path: Path) -> None:
@@ -188,3 +189,138 @@ def test_version_that_cannot_be_copied_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(TrainingError, match=r"new cannot be copied to .*/adapters/billing/1"):
         registry(tmp_path / "adapters").add(trained(tmp_path / "new"), "billing")
+
+
+RELEASED = Stages().with_production("1").with_production("2").with_canary("3", 0.25)
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> AdapterRegistry:
+    """Billing has a retired version, one in production, a canary and a candidate."""
+    for number in range(1, 5):
+        version(tmp_path, f"billing@{number}", hour=number)
+    found = registry(tmp_path)
+    found.change("billing", RELEASED)
+    return found
+
+
+def test_version_says_how_far_it_has_come(released: AdapterRegistry) -> None:
+    found = {each.label: each.status for each in released.all() if each.domain}
+
+    assert list(found.values()) == ["retired", "production", "canary", "candidate"]
+    assert [released.find(label).status for label in found] == list(found.values())
+
+
+def test_version_in_production_answers_but_for_the_conversations_of_the_canary(released: AdapterRegistry) -> None:
+    threads = [f"thread {number}" for number in range(1000)]
+
+    found = [released.current("billing", thread) for thread in threads]
+
+    assert set(found) == {"billing@2", "billing@3"} and 195 < found.count("billing@3") < 305
+    assert [released.current("billing", thread) for thread in threads] == found
+    assert released.answering("billing") == {"billing@2": 0.75, "billing@3": 0.25}
+
+
+def test_domain_without_a_release_of_its_own_has_the_shipped_adapter_in_production(released: AdapterRegistry) -> None:
+    assert [released.production(domain) for domain in ("billing", "travel")] == ["billing@2", "reading@1"]
+    assert released.answering("travel") == {"reading@1": 1.0}
+
+
+@pytest.mark.parametrize(("choice", "label"), [("1", "billing@1"), ("reading@1", "reading@1"), ("none", "none")])
+def test_setting_that_names_a_version_wins(released: AdapterRegistry, tmp_path: Path, choice: str, label: str) -> None:
+    pinned = registry(tmp_path, billing=choice)
+
+    assert {pinned.current("billing", str(n)) for n in range(100)} == {label} == set(pinned.answering("billing"))
+    assert pinned.production("billing") == "billing@2"
+
+
+def test_what_one_process_releases_answers_the_next_question_to_another(tmp_path: Path) -> None:
+    version(tmp_path, "billing@1")
+    here, there = registry(tmp_path), registry(tmp_path)
+    before = there.current("billing", "T1")
+
+    here.change("billing", here.stages("billing").with_production("1"))
+
+    assert (before, there.current("billing", "T1")) == ("reading@1", "billing@1")
+
+
+def test_damaged_stages_are_an_error_to_operators_and_none_to_users(released: AdapterRegistry, tmp_path: Path) -> None:
+    (tmp_path / "billing" / FILE).write_text("{")
+
+    with capture_logs() as logs:
+        assert released.current("billing", "T1") == "reading@1" == released.current("travel", "T1")
+    assert [(entry["log_level"], entry["domain"]) for entry in logs] == [("error", "billing")]
+    assert released.get("billing@2").label == "billing@2"
+    for look in (released.all, lambda: released.find("billing@2"), lambda: released.production("billing")):
+        with pytest.raises(StoreError, match=r"stages\.json is damaged"):
+            look()
+
+
+def test_newest_candidate_is_the_one_that_was_trained_last(released: AdapterRegistry, tmp_path: Path) -> None:
+    version(tmp_path, "billing@10")
+
+    assert released.newest_candidate("billing") == "10"
+
+
+def test_domain_without_a_candidate_is_told_how_to_get_one(released: AdapterRegistry) -> None:
+    released.change("billing", RELEASED.with_production("4"))
+
+    with pytest.raises(InputError, match="billing has no candidate; `pointsman train --domain billing` makes one"):
+        released.newest_candidate("billing")
+
+
+def test_number_of_a_released_version_that_was_deleted_is_not_used_again(tmp_path: Path) -> None:
+    versions = registry(tmp_path / "adapters")
+    versions.change("billing", Stages().with_production("7").with_canary("8", 0.1))
+
+    assert versions.add(trained(tmp_path / "new"), "billing").version == "9"
+
+
+def test_scores_are_those_of_the_newest_evaluation(released: AdapterRegistry) -> None:
+    for score in (0.3, 0.5):
+        released.keep_scores("billing@4", {"domain": score})
+        released.keep_scores("reading@1", {"domain": score / 2})
+
+    assert [released.find(label).scores for label in ("billing@4", "reading@1")] == [{"domain": 0.5}, {"domain": 0.25}]
+    assert "reading@2" not in labels(released) and len(released.all()) == 5
+    with pytest.raises(AdapterNotFound):
+        released.keep_scores("billing@5", {})
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> AdapterRegistry:
+    """Versions that were trained on datasets and files, some of them going on from others."""
+    version(tmp_path, "billing@1", dataset="billing@1", start="reading@1")
+    version(tmp_path, "billing@2", dataset="billing@2", start="billing@1")
+    version(tmp_path, "billing@10", dataset="billing@3", start="none")
+    version(tmp_path, "travel@1", dataset="rows.jsonl", start="none")
+    version(tmp_path, "travel@2", dataset="travel@1", start="travel@1")
+    return registry(tmp_path)
+
+
+def test_adapters_that_learnt_from_a_dataset_are_found_also_by_descent(family: AdapterRegistry) -> None:
+    assert family.trained_on(["billing@1"]) == ["billing@1", "billing@2"]
+    assert family.trained_on(["billing@3", "billing@2"]) == ["billing@2", "billing@10"]
+    assert family.trained_on([]) == []
+
+
+def test_adapters_that_learnt_from_elsewhere_are_named(family: AdapterRegistry) -> None:
+    curated = [f"{domain}@{number}" for domain in ("billing", "travel") for number in range(1, 4)]
+
+    assert family.untraced(curated) == {"travel@1": "rows.jsonl", "travel@2": "rows.jsonl"}
+
+
+def test_lineage_ends_where_a_version_is_gone_and_never_goes_round(family: AdapterRegistry, tmp_path: Path) -> None:
+    version(tmp_path, "billing@11", start="billing@12")
+    version(tmp_path, "billing@12", start="billing@11")
+    version(tmp_path, "billing@13", start="billing@99")
+
+    found = [[each.label for each in family.lineage(f"billing@{number}")] for number in (2, 11, 13)]
+
+    assert found == [["billing@2", "billing@1", "reading@1"], ["billing@11", "billing@12"], ["billing@13"]]
+
+
+def test_version_from_before_trainings_noted_their_data_counts_as_trained_on_a_file(tmp_path: Path) -> None:
+    version(tmp_path, "billing@1", data="old.jsonl")
+
+    assert registry(tmp_path).untraced([]) == {"billing@1": "old.jsonl"}

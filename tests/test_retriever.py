@@ -1,7 +1,9 @@
 """Passages for a question: which ones, how they are ranked, and for whom."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -253,3 +255,55 @@ def test_documents_of_a_domain_are_listed_with_their_access(library: Library) ->
 
     assert found == {"rules.md": frozenset({"everyone"}), "salaries.md": frozenset({"staff", "finance"})}
     assert library.retriever.documents("nowhere") == {}
+
+
+async def test_passage_is_read_again_as_the_document_has_it_now(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS, PARCELS)
+    found = (await library.find(PARCELS))["shop"].passages
+
+    assert await library.retriever.reread("shop", found, labels=frozenset({"everyone"})) == list(found)
+    assert await library.retriever.reread("nowhere", found, labels=frozenset({"everyone"})) is None
+
+
+@pytest.mark.parametrize("then", ["changed", "moved", "removed", "withdrawn"])
+async def test_passage_whose_text_is_no_longer_in_its_place_is_not_read_again(library: Library, then: str) -> None:
+    library.put("shop", "rules.md", REFUNDS, PARCELS)
+    found = (await library.find(PARCELS, top_k=1))["shop"].passages
+
+    if then == "withdrawn":
+        library.retriever.withdraw("shop", "rules.md")
+    else:
+        library.index.collection("shop", ["everyone"]).delete("rules.md")
+        library.put("shop", "rules.md", *{"changed": (REFUNDS, SALARIES), "moved": (PARCELS, REFUNDS)}.get(then, ()))
+        library.retriever.refresh("shop")
+
+    assert await library.retriever.reread("shop", found, labels=None) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "readable"),
+    [(None, True), ("finance staff", True), ("finance", False), ("staff", False), ("", False)],
+)
+async def test_passages_are_read_again_only_where_all_may_be_read(
+    library: Library, labels: str | None, readable: bool
+) -> None:
+    library.put("shop", "rules.md", REFUNDS, access="staff")
+    library.put("shop", "salaries.md", SALARIES, access="finance")
+    found = (await library.find("paid"))["shop"].passages
+
+    again = await library.retriever.reread("shop", found, labels=None if labels is None else frozenset(labels.split()))
+
+    assert (again is not None) == readable
+
+
+async def test_domain_has_changed_when_its_ranking_was_last_fitted(library: Library) -> None:
+    library.put("shop", "rules.md", REFUNDS)
+    library.put("shop", "salaries.md", SALARIES, access="finance")
+    assert await library.retriever.changed("shop") is None
+
+    for seconds, collection in enumerate(library.index.collections("shop"), 1):
+        write_weight(library.folder / collection.name, 0.4)
+        os.utime(library.folder / collection.name / "fusion.json", (seconds, seconds))
+
+    assert await library.retriever.changed("shop") == datetime.fromtimestamp(2, UTC)
+    assert await library.retriever.changed("nowhere") is None

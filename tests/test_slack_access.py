@@ -171,11 +171,11 @@ async def test_delete_my_data_deletes_mine_alone_and_shows_it(bot: Bot) -> None:
     await bot.clicks("U2", others, "vote", "positive")
     await bot.slack.opens_home("U1")
     await bot.idle()
-    assert "1 questions with their answers and 1 votes" in str(bot.slack.home("U1"))
+    assert "1 question and 1 vote, with my answers" in str(bot.slack.home("U1"))
 
     await bot.clicks("U1", bot.slack.home("U1"), "forget_me")
 
-    assert "0 questions with their answers and 0 votes" in str(bot.slack.home("U1"))
+    assert "0 questions and 0 votes" in str(bot.slack.home("U1"))
     assert [vote.user for vote in await bot.votes.all()] == ["slack:user:U2"]
     first, second = bot.assistant.asked
     assert [len(await bot.exchanges.thread(asked.thread, last=1)) for asked in (first, second)] == [0, 1]

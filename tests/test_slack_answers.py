@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from slack_bot import QUESTION, Bot, bot_on, slack_with_people
+from slack_bot import ANSWER, QUESTION, Bot, bot_on, slack_with_people
 from slack_double_blocks import elements_of
 
-from bot.messages import Citation, Reply
+from bot.messages import Citation, Passage, Reply
 from connectors.markup import JOINER
 
 TERMS = b"Refunds take 30 days."
@@ -99,13 +99,30 @@ async def test_citations_are_links_and_the_origin_is_named(bot: Bot) -> None:
     answer = await bot.answer()
 
     assert "[1] <https://a.test/t|Terms>: “within 14 days”" in answer.shown
-    assert answer.shown.endswith("from the documents of billing")
+    assert answer.shown.endswith("📄 From the documents of billing")
 
 
 async def test_answer_without_documents_is_marked_as_general_knowledge(bot: Bot) -> None:
     bot.assistant.change = lambda reply: replace(reply, route="general")
 
-    assert (await bot.answer()).shown.endswith("general knowledge, not from your documents")
+    assert (await bot.answer()).shown.endswith("💭 General knowledge, not from the documents")
+
+
+@pytest.mark.parametrize("change", [{"route": "general", "abstained": True}, {"decision": "ask_back"}])
+async def test_what_the_bot_says_by_itself_comes_from_nowhere(bot: Bot, change: dict[str, object]) -> None:
+    bot.assistant.change = lambda reply: replace(reply, **change)
+
+    assert (await bot.answer()).shown == ANSWER
+
+
+async def test_who_gets_no_answer_can_read_on_in_the_pages_that_were_looked_into(bot: Bot) -> None:
+    terms = Passage(document="terms.md", chunk=0, text="14 days", title="Terms", url="https://a.test/t")
+    passages = (terms, replace(terms, chunk=1), replace(terms, title="", url="https://a.test/b"))
+    bot.assistant.change = lambda reply: replace(reply, abstained=True, passages=passages)
+
+    shown = (await bot.answer()).shown
+
+    assert "Read on: <https://a.test/t|Terms>, <https://a.test/b|terms.md>\n🔎 Looked in" in shown
 
 
 async def test_every_answer_has_feedback_buttons_and_a_way_to_a_person(bot: Bot) -> None:
@@ -183,7 +200,7 @@ async def test_long_answer_becomes_several_messages_with_the_buttons_below_the_l
     *first, last = await bot.answers("U1", "C1", QUESTION)
 
     assert len(first) == 2 and [list(elements_of(each.blocks)) for each in first] == [[], []]
-    assert last.shown.endswith("looked in the documents of billing")
+    assert last.shown.endswith("🔎 Looked in the documents of billing")
     assert [f"{n}. All" in " ".join(each.shown for each in (*first, last)) for n in range(15)] == [True] * 15
 
 
@@ -216,7 +233,7 @@ async def test_long_private_answer_goes_on_in_further_messages(bot: Bot) -> None
     await bot.idle()
 
     assert len(bot.whispers()) == 3
-    assert bot.whispers()[-1].endswith("looked in the documents of billing")
+    assert bot.whispers()[-1].endswith("🔎 Looked in the documents of billing")
 
 
 async def test_answer_with_endless_titles_and_addresses_still_fits(bot: Bot) -> None:

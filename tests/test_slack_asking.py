@@ -249,7 +249,7 @@ async def test_home_tab_says_what_is_kept_and_whom_to_ask(tmp_path: Path) -> Non
         await bot.idle()
 
         home = str(slack.home("U1"))
-    assert "1 questions" in home and "Ada &amp; Bob" in home and "Invoices and refunds" in home
+    assert "1 question and 0 votes" in home and "Ada &amp; Bob" in home and "Invoices and refunds" in home
 
 
 # What people type
@@ -287,6 +287,6 @@ async def test_who_asks_too_much_is_told_when_to_go_on(tmp_path: Path) -> None:
         refused = await bot.answer("U1", "C1", QUESTION)
         other = await bot.answer("U2", "C1", QUESTION)
 
-    assert refused.shown == "You have asked 1 questions within an hour. Please go on in 60 minutes."
+    assert refused.shown == "You have asked 1 question within an hour. Please go on in 60 minutes."
     assert other.shown.startswith(ANSWER)
     slack.assert_clean()

@@ -211,7 +211,7 @@ async def test_answer_of_several_messages_is_completed_not_repeated(
 
         shown = [each.shown for each in slack.answers("C1")]
         assert len(shown) == messages and len(set(shown)) == messages
-        assert slack.answers("C1")[-1].shown.endswith("looked in the documents of billing")
+        assert slack.answers("C1")[-1].shown.endswith("🔎 Looked in the documents of billing")
 
 
 async def test_private_answer_that_comes_too_late_goes_into_direct_messages(slack: SlackDouble, tmp_path: Path) -> None:

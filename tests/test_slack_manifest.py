@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from slack_bot import BILLING, MANIFEST
 from slack_double_api import METHODS
 from slack_double_server import APP_METHODS, OPEN_METHODS
 from slack_double_workspace import EVENT_SCOPES, READS
 
 from bot.settings import Secrets, Settings
+from connectors.parts import Parts
 from connectors.slack import connector as connector_module
 from connectors.slack.connector import SlackApp, SlackConnector
 from connectors.slack.install import SCOPES
@@ -41,16 +41,15 @@ class Listeners:
 def listeners() -> Listeners:
     """What our app registers."""
     nothing = SimpleNamespace()
-    connector = SlackConnector(
+    parts = Parts(
         settings=Settings(domains=(BILLING,)),
-        secrets=Secrets(slack_bot_token=SecretStr("xoxb-1")),
         inbox=nothing,
         exchanges=nothing,
         votes=nothing,
         people=nothing,
         read_file=nothing,
-        engine=nothing,
     )  # type: ignore[arg-type]  # listening needs none of them
+    connector = SlackConnector(parts=parts, secrets=Secrets(), engine=nothing)  # type: ignore[arg-type]
     heard = Listeners()
     SlackApp(connector, nothing, nothing, nothing, nothing).listen(heard)  # type: ignore[arg-type]
     return heard

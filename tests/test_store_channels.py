@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from slack_bot import _new_database
+from slack_bot import new_database
 
 from bot.messages import ChannelSetting
 from bot.ports import ChannelStore
@@ -27,7 +27,7 @@ class Stores:
 
 @pytest.fixture
 async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
-    (tmp_path / "bot.db").write_bytes(await _new_database())
+    (tmp_path / "bot.db").write_bytes(await new_database())
     async with open_database(f"sqlite:///{tmp_path / 'bot.db'}") as database:
         yield Stores(SqlChannels(database), SqlAudit(database))
 

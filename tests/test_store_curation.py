@@ -191,6 +191,35 @@ async def test_a_decision_outlives_its_exchange_but_the_answer_in_it_does_not(st
     assert await stores.reviews.all() == (replace(FULL_REVIEW, answer=None),)
 
 
+async def test_every_decision_is_counted_and_read_in_order_from_any_point_on(stores: Stores) -> None:
+    await stores.answer("reply-1", "reply-2")
+    assert (await stores.reviews.count(), await stores.reviews.since(0, limit=9)) == (0, ())
+    for review in (APPROVED, replace(FULL_REVIEW, reply="reply-2"), REJECTED):
+        await stores.reviews.add([review])
+
+    first, second = await stores.reviews.since(0, limit=2)
+    rest = await stores.reviews.since(second.number, limit=9)
+
+    assert [first.review, second.review, *(each.review for each in rest)] == [
+        APPROVED,
+        replace(FULL_REVIEW, reply="reply-2"),
+        REJECTED,
+    ]
+    assert first.number < second.number < rest[0].number and await stores.reviews.count() == 3
+    assert second.exchange == await stores.exchanges.find("reply-2")
+
+
+async def test_decision_on_an_exchange_that_is_gone_is_read_without_it(stores: Stores) -> None:
+    await stores.answer("reply-1")
+    await stores.reviews.add([FULL_REVIEW])
+
+    await stores.exchanges.delete_older_than(now())
+
+    (decided,) = await stores.reviews.since(0, limit=9)
+    assert (decided.exchange, decided.review) == (None, replace(FULL_REVIEW, answer=None))
+    assert await stores.reviews.count() == 1
+
+
 async def test_dataset_versions_are_numbered_within_their_domain(stores: Stores) -> None:
     drafts = [replace(DRAFT, domain=domain, hash=str(n)) for n, domain in enumerate(["billing", "travel", "billing"])]
 

@@ -94,6 +94,20 @@ async def test_what_the_person_did_in_another_workspace_stays(office: Office) ->
     assert await office.people.stored("ada", ELSEWHERE) == Stored(questions=1, votes=1)
 
 
+async def test_person_can_be_counted_and_forgotten_wherever_they_asked(office: Office) -> None:
+    await office.ask("ada", reply="1")
+    await office.ask("ada", reply="2", workspace=ELSEWHERE)
+    await office.ask("bob", reply="3", workspace=ELSEWHERE)
+    await office.vote("ada", "3")
+    everything = Stored(questions=2, votes=1)
+
+    assert await office.people.stored("ada", None) == everything
+    assert await office.people.forget("ada", None) == everything
+
+    assert await office.people.stored("ada", None) == NOTHING
+    assert await office.people.stored("bob", ELSEWHERE) == Stored(questions=1, votes=0)
+
+
 async def test_question_that_is_being_answered_is_answered_all_the_same(office: Office) -> None:
     await office.ask("ada", reply="1")
     await office.ask("ada", reply="2")

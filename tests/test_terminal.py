@@ -103,13 +103,15 @@ async def test_questions_of_one_chat_share_a_thread_until_a_new_one_begins(chat:
     ("reply", "source"),
     [
         (replace(REPLY, route="general", citations=()), wording.GENERAL_NOTICE),
-        (replace(REPLY, route="general", abstained=True), "not answered"),
-        (replace(REPLY, abstained=True), "looked in the documents of billing"),
-        (replace(REPLY, decision="ask_back"), "not sure which track to take"),
+        (replace(REPLY, abstained=True, citations=()), "looked in the documents of billing"),
     ],
 )
 async def test_each_answer_says_where_it_comes_from(chat: Chat, reply: Reply, source: str) -> None:
     assert f"({source}, 1.5 s)" in await chat.type(Bot(reply), "Why?")
+
+
+async def test_question_back_comes_from_nowhere(chat: Chat) -> None:
+    assert "  (1.5 s)" in await chat.type(Bot(replace(REPLY, decision="ask_back")), "Why?")
 
 
 @pytest.mark.parametrize(

@@ -6,28 +6,33 @@ Run as a program, this file is a training that prints its steps.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_model import write_numbers
 
-from adapters.base_model import BaseModel
+from adapters.base_model import EMBEDDED_NAME, BaseModel
 from adapters.datasets.rows import Dataset, TrainingExample, read_dataset
+from adapters.encoding import MIN_ROWS, encode
+from adapters.recipe import Recipe
 from adapters.registry import AdapterRegistry
-from adapters.training import MIN_ROWS, Recipe, TrainedAdapter, train
-from bot.errors import TrainingError
+from adapters.training import TrainedAdapter, train
+from bot.errors import AdapterUnusable, InputError, TrainingError
 from bot.messages import Turn
 from bot.prompts import REFUSAL, PromptLibrary
 from bot.rows import write_rows
 
-pytest.importorskip("accelerate", reason="training is an extra: pip install pointsman[training]")
+pytest.importorskip("trl", reason="training is an extra: pip install pointsman[training]")
 
 ROOT = Path(__file__).parent.parent
 QUICK = Recipe(rank=4, learning_rate=0.02, rows_per_step=4, max_steps=24)
@@ -109,7 +114,7 @@ def test_steps_and_loss_are_reported_and_nothing_is_printed(
     train(tiny_base, dataset, tmp_path, recipe=replace(QUICK, max_steps=3), progress=lambda *args: told.append(args))
 
     assert [(done, total) for done, total, _ in told] == [(0, 0), (1, 3), (2, 3), (3, 3)]
-    assert all(doing.startswith("Training, loss ") for _, _, doing in told[1:])
+    assert all(re.fullmatch(r"Training, loss \d+\.\d\d, \d+ (s|min) left", doing) for _, _, doing in told[1:])
     assert capsys.readouterr().out == ""
 
 
@@ -138,6 +143,7 @@ def test_numbers_say_what_was_done(finished: TrainedAdapter, dataset: Dataset) -
 
     assert numbers == finished.numbers
     assert (numbers["base_model"], numbers["data"], numbers["data_hash"]) == ("tiny", "colours.jsonl", dataset.hash)
+    assert (numbers["method"], numbers["dataset"], numbers["start"]) == ("sft", "colours.jsonl", "none")
     assert (numbers["rows"], numbers["answerable_rows"], numbers["steps"]) == (24, 24, 24)
     assert [step for step, _ in numbers["loss"]] == list(range(1, 25))
     assert numbers["recipe"]["learning_rate"] == 0.02
@@ -173,9 +179,18 @@ def test_trained_adapter_can_be_a_version(finished: TrainedAdapter, tmp_path: Pa
     ("change", "reason"),
     [
         (lambda examples: examples[: MIN_ROWS - 1], "19 rows are too few to learn from; bring at least 20"),
+        (lambda examples: [refused(each) for each in examples], "every answer is null.*; add answered rows"),
         (
-            lambda examples: [replace(each, answer=REFUSAL, answerable=False) for each in examples],
-            "every answer is null.*; add answered rows",
+            lambda examples: [*examples[:4], *(refused(each) for each in examples[4:])],
+            "^all but 4 answers are null.*; add answered rows, at least 5",
+        ),
+        (
+            lambda examples: [*examples[:2], *(refused(each) for each in examples[2:10])],
+            "^10 rows are too few.*; all but 2 answers are null",
+        ),
+        (
+            lambda examples: [*examples[:4], *(replace(each, answer="It is red.") for each in examples[4:])],
+            "^21 of 24 answers are 'It is red.'; add rows with other answers",
         ),
         (
             lambda examples: [*examples, replace(examples[0], turns=(Turn(role="user", content="long " * 900),))],
@@ -183,7 +198,7 @@ def test_trained_adapter_can_be_a_version(finished: TrainedAdapter, tmp_path: Pa
         ),
     ],
 )
-def test_rows_that_teach_nothing_are_refused(
+def test_rows_that_teach_nothing_are_refused_with_what_is_missing(
     tiny_base: BaseModel, dataset: Dataset, tmp_path: Path, change: Any, reason: str
 ) -> None:
     unusable = replace(dataset, examples=tuple(change(list(dataset.examples))))
@@ -192,6 +207,101 @@ def test_rows_that_teach_nothing_are_refused(
         train(tiny_base, unusable, tmp_path, recipe=QUICK)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def refused(example: TrainingExample) -> TrainingExample:
+    return replace(example, answer=REFUSAL, answerable=False)
+
+
+def test_rows_among_which_some_are_refusals_are_taken(tiny_base: BaseModel, dataset: Dataset) -> None:
+    mixed = replace(dataset, examples=(*dataset.examples[:12], *map(refused, dataset.examples[12:])))
+
+    assert len(encode(tiny_base, mixed, 1024)) == 24
+
+
+def test_training_goes_on_from_an_earlier_adapter(
+    tiny_base: BaseModel, dataset: Dataset, finished: TrainedAdapter, tmp_path: Path
+) -> None:
+    recipe = replace(QUICK, start="colours@1", rank=16, max_steps=2)
+
+    trained = train(tiny_base, dataset, tmp_path, recipe=recipe, start=finished.folder)
+
+    assert losses(trained)[0] < 0.5 * losses(finished)[0]
+    assert (trained.numbers["start"], trained.numbers["recipe"]["rank"]) == ("colours@1", 4)
+    assert set(weights(trained)) == set(weights(finished))
+    assert "It went on from colours@1." in (trained.folder / "README.md").read_text()
+
+
+def test_broken_adapter_is_no_start(
+    tiny_base: BaseModel, dataset: Dataset, finished: TrainedAdapter, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(finished.folder, tmp_path / "broken")
+    file = broken / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:2000])
+
+    with pytest.raises(AdapterUnusable, match=r"'colours@1' cannot be used: .*; choose another --start"):
+        train(tiny_base, dataset, tmp_path / "work", recipe=replace(QUICK, start="colours@1"), start=broken)
+
+
+def test_training_ends_at_its_deadline_with_what_it_has(tiny_base: BaseModel, dataset: Dataset, tmp_path: Path) -> None:
+    trained = train(tiny_base, dataset, tmp_path, recipe=replace(QUICK, deadline_seconds=0.01))
+
+    assert (trained.numbers["steps"], trained.numbers["planned_steps"]) == (1, 24)
+    assert "It ended at its deadline." in (trained.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("spent", "left"), [(0.0, 0.5), (0.3, 0.5), (0.8, 0.2)])
+def test_learning_rate_falls_with_the_steps_or_the_time_whichever_is_further(spent: float, left: float) -> None:
+    from adapters.trainers import Clock, Ours
+
+    trainer: Any = Ours()
+    clock = Clock(QUICK, lambda *_: None)
+    trainer.callback_handler, trainer.lr_scheduler = SimpleNamespace(callbacks=[clock]), None
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = trainer.create_scheduler(21, optimizer)
+
+    rates = []
+    for step in range(21):
+        rates.append(scheduler.get_last_lr()[0])
+        clock.spent = spent if step == 10 else 0.0
+        optimizer.step()
+        scheduler.step()
+
+    assert (rates[0], rates[1], rates[-1]) == (0.5, 1.0, pytest.approx(0.05))
+    assert rates[11] == pytest.approx(left)
+
+
+@pytest.mark.parametrize(
+    ("setting", "named", "label"),
+    [
+        ("production", "production", "reading@1"),
+        ("production", "reading", "reading@1"),
+        ("production", "1", "billing@1"),
+        ("production", "billing@1", "billing@1"),
+        ("1", "production", "billing@1"),
+        ("none", "production", None),
+        ("1", "none", None),
+    ],
+)
+def test_training_starts_from_what_answers_unless_told_otherwise(
+    tmp_path: Path, setting: str, named: str, label: str | None
+) -> None:
+    write_numbers(tmp_path / "billing" / "1", base_model=EMBEDDED_NAME, created="2026-01-01")
+    registry = AdapterRegistry(tmp_path, {"billing": setting}, EMBEDDED_NAME)
+
+    start = registry.start("billing", named)
+
+    assert (start and start.label) == label
+
+
+@pytest.mark.parametrize(
+    ("named", "reason"), [("7", "adapter 'billing@7' does not exist"), ("reading", "it was trained for HuggingFaceTB")]
+)
+def test_start_that_cannot_be_used_is_refused_with_a_way_out(tmp_path: Path, named: str, reason: str) -> None:
+    registry = AdapterRegistry(tmp_path, {}, "another model")
+
+    with pytest.raises(InputError, match=f"{reason}.*--start none trains from the base model"):
+        registry.start("billing", named)
 
 
 @pytest.fixture(scope="session")

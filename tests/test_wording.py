@@ -1,9 +1,13 @@
 """What the bot says in its own words."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
+from fakes import REPLY
 
 from bot import wording
-from bot.messages import Citation, RouteChoice
+from bot.messages import SHARED, Citation, Passage, ReviewedAnswer, RouteChoice
 from bot.settings import DomainSettings
 
 DOMAINS = {
@@ -22,7 +26,7 @@ def place(title: str, quote: str) -> Citation:
 def test_question_back_between_two_domains_names_both_and_the_way_out() -> None:
     text = wording.ask_back(choice("billing", "hr"), DOMAINS)
 
-    expected = "Is this about billing (Invoices) or hr (People)? Please answer “billing”, “hr” or “general”."
+    expected = "Is this about billing (Invoices) or hr (People)? Please reply with “billing”, “hr” or “general”."
     assert text == expected
 
 
@@ -30,7 +34,8 @@ def test_question_back_between_two_domains_names_both_and_the_way_out() -> None:
 def test_question_back_between_a_domain_and_general_names_the_domain(route: str, runner_up: str) -> None:
     text = wording.ask_back(choice(route, runner_up), DOMAINS)
 
-    assert text == "Is this about billing (Invoices), or a general question? Please answer “billing” or “general”."
+    asked = "Is this about billing (Invoices), or a general question?"
+    assert text == f"{asked} Please reply with “billing” or “general”."
 
 
 def test_unknown_answer_lists_each_near_place_once_with_what_it_says() -> None:
@@ -50,12 +55,55 @@ def test_empty_domain_is_told_the_command_that_fills_it() -> None:
     assert "`pointsman ingest --domain billing`" in wording.no_documents("billing")
 
 
-@pytest.mark.parametrize(("language", "named"), [("de", True), ("other", False)])
-def test_language_is_named_where_it_is_known(language: str, named: bool) -> None:
-    text = wording.not_served(language)
+@pytest.mark.parametrize(
+    ("language", "named"), [("de", " (this looks like German)"), ("ht", " (this looks like Haitian Creole)")]
+)
+def test_language_is_called_by_its_name(language: str, named: str) -> None:
+    assert wording.not_served(language) == f"I can only work in English so far{named}. Please ask me again in English."
 
-    assert text.startswith("I can only work in English so far") and text.endswith("Please ask me again in English.")
-    assert ("looks like 'de'" in text) == named
+
+@pytest.mark.parametrize("language", ["other", "ltg"])
+def test_language_whose_name_hardly_anybody_knows_is_not_named(language: str) -> None:
+    assert wording.not_served(language) == "I can only work in English so far. Please ask me again in English."
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"citations": (place("A", "First."),)}, "📄 From the documents of billing"),
+        ({}, "🔎 Looked in the documents of billing"),
+        ({"passages": (Passage(document=f"{SHARED}plan.md", chunk=0, text="x"),)}, "🔎 Looked in plan.md"),
+        ({"route": "general"}, "💭 General knowledge, not from the documents"),
+        ({"route": "general", "prompt": "reviewed@a"}, "💭 Checked by a person, not from the documents"),
+        ({"route": "general", "abstained": True}, ""),
+        ({"decision": "ask_back"}, ""),
+    ],
+)
+def test_mark_and_words_say_where_an_answer_comes_from(change: dict[str, object], shown: str) -> None:
+    assert wording.signed(replace(REPLY, **change)) == shown
+
+
+def test_question_about_somebodys_own_affairs_is_told_what_there_is() -> None:
+    text = wording.not_mine(DOMAINS)
+
+    assert text.startswith("I don't know: this sounds like a question about one company or account")
+    assert "\n\nI have documents about:\n- billing: Invoices\n- hr: People\n\n" in text
+
+
+def test_name_that_no_domain_has_is_said_to_be_unknown() -> None:
+    assert wording.not_mine({}, missing="shipping").startswith("I don't know: I have no domain “shipping”.\n\nFor an")
+
+
+@pytest.mark.parametrize(("written", "did"), [(False, "checked"), (True, "corrected")])
+def test_reviewed_answer_says_so_in_a_line_of_its_own_that_can_be_taken_off_again(written: bool, did: str) -> None:
+    known = ReviewedAnswer(
+        reply="a", route="billing", text="Yes.", written=written, at=datetime(2026, 5, 3, tzinfo=UTC)
+    )
+
+    shown = known.text + wording.reviewed(known)
+
+    assert shown == f"Yes.\n\n✓ A person has {did} this answer (3 May 2026)."
+    assert wording.without_review(shown) == "Yes."
 
 
 @pytest.mark.parametrize(

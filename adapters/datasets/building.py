@@ -181,10 +181,8 @@ def rows_to_train(version: DatasetVersion, directory: Path) -> Path:
     """
     The file of a version's training rows, below the storage *directory*.
 
-    Raises: InputError if training cannot read its kind yet, StoreError if its files are not what was built.
+    Raises: StoreError if its files are not what was built.
     """
-    if version.kind != "sft":
-        raise InputError(f"dataset {version.label} is of kind {version.kind}; training takes kind sft so far")
     folder = directory / version.folder
     try:
         found = _hash((folder / TRAIN).read_bytes(), (folder / HELD_OUT).read_bytes())

@@ -14,6 +14,7 @@ DELETED = "deleted: its asker was forgotten, or it is older than retention_days"
 PRIVATE = "asked in a private place"
 SHARED_FILE = "answered from passages that came with the question"
 ASKED_BACK = "not an answer: the bot asked back"
+REUSED = "a reviewed answer that was given again, so it teaches nothing new"
 ELSEWHERE = "answered on another route, so its passages are of another kind"
 NO_PASSAGES = "answered without passages"
 NOT_WORDING = "the route or the retrieval was at fault, not the wording"
@@ -98,6 +99,8 @@ def assess(curated: Curated, library: Library, kind: DatasetKind, redact: Redact
         return DELETED
     if reason := _not_allowed(curated.exchange, library.domain):
         return reason
+    if curated.exchange.reply.reused and curated.review.answer is None:
+        return REUSED
     material = _material(curated, curated.exchange, redact)
     return _useless(curated, material, kind) or _within(material, library, kind)
 

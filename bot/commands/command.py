@@ -70,7 +70,10 @@ def configure_logging(*, debug: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.INFO if debug else logging.ERROR)  # on the handler: some libraries set their own loggers
     logging.basicConfig(handlers=[handler], force=True)
+    # Its default tracebacks show every local variable: passwords too, and drawing them takes half a minute.
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
+        processors=[*structlog.get_config()["processors"][:-1], renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

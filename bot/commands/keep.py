@@ -1,18 +1,20 @@
-"""The commands that look after what is kept: votes, adapters, prompts, the database, the installation itself."""
+"""The commands that look after what is kept: votes, prompts, the database, the installation itself."""
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from adapters.training import Recipe
-from bot.app import open_registry, open_stores, train_adapter, training_rows
+from adapters.processes import is_main
+from adapters.recipe import Recipe
+from adapters.registry import PRODUCTION, adapter_row
+from bot.app import open_stores, train_adapter, training_rows
 from bot.commands.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.doctor import examine
 from bot.errors import InputError
-from bot.messages import Exchange, Feedback
+from bot.messages import DatasetKind, Exchange, Feedback
 from bot.privacy.redaction import Redactor
 from bot.progress import progress_bar
 from bot.prompts import PromptLibrary, Template
@@ -27,7 +29,6 @@ def _group(help: str) -> typer.Typer:
 
 
 feedback = _group("Votes and corrections from the chats.")
-adapters = _group("The versions of the LoRA adapters.")
 prompts = _group("The versions of the prompt templates.")
 db = _group("The database of exchanges, votes and jobs.")
 
@@ -35,7 +36,6 @@ db = _group("The database of exchanges, votes and jobs.")
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.add_typer(feedback, name="feedback")
-    app.add_typer(adapters, name="adapters")
     app.add_typer(prompts, name="prompts")
     app.add_typer(db, name="db")
     command(app, "train")(train)
@@ -118,7 +118,17 @@ def train(
     settings: Settings,
     domain: Annotated[str, typer.Option("--domain", help="The domain whose adapter gets a new version.")],
     dataset: Annotated[str, typer.Option("--dataset", help="JSONL training rows, or a version in `dataset list`.")],
+    method: Annotated[
+        DatasetKind | None,
+        typer.Option("--method", help="Learn from answers, pairs of answers, or votes; default: what the rows are."),
+    ] = None,
+    start: Annotated[
+        str, typer.Option("--start", help="Go on from: production, reading, a version, or none, the base model.")
+    ] = PRODUCTION,
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="End after so many steps.")] = None,
+    deadline: Annotated[
+        float | None, typer.Option("--deadline", min=1, metavar="MINUTES", help="End within so many minutes.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a new version of a domain's LoRA adapter; after a kill the same command goes on.
@@ -127,56 +137,19 @@ def train(
     """
     name = settings.domain(domain).name
     rows = wait_for(training_rows(settings, name, dataset))
+    recipe = Recipe(max_steps=max_steps, deadline_seconds=deadline and deadline * 60)
     with progress_bar() as progress:
-        version = train_adapter(settings, name, rows, Recipe(max_steps=max_steps), progress)
+        version = train_adapter(settings, name, rows, recipe, progress, method=method, start=start)
+    if not is_main():
+        return
     if as_json:
-        print_json(_adapter_row(version))
+        print_json(adapter_row(version))
     else:
         out.print(
-            f'{version.label} is in {version.folder}. To answer with it, set adapter = "{version.version}" '
-            f"for the domain {domain} in pointsman.toml.",
+            f"{version.label} is in {version.folder}. `pointsman adapters promote {domain} {version.version}` judges it "
+            "and puts it in production if it is better.",
             markup=False,
         )
-
-
-@command(adapters, "list")
-def list_adapters(settings: Settings, as_json: AsJson = False) -> None:
-    """Show every version of every adapter, oldest first.
-
-    Example: pointsman adapters list --json
-    """
-    rows = [_adapter_row(version) for version in open_registry(settings).all()]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table([{k: v for k, v in row.items() if k != "scores"} for row in rows], "No adapters yet.")
-
-
-@command(adapters, "show")
-def show_adapter(
-    settings: Settings, name: Annotated[str, typer.Argument(help="NAME@VERSION.")], as_json: AsJson = False
-) -> None:
-    """Show one version: what it was trained on and how well it does.
-
-    Example: pointsman adapters show reading@1
-    """
-    version = open_registry(settings).find(name)
-    if as_json:
-        print_json(_adapter_row(version) | {"folder": str(version.folder)})
-    else:
-        out.print((version.folder / "README.md").read_text(encoding="utf-8"), markup=False)
-
-
-def _adapter_row(version: Any) -> Row:
-    return {
-        "name": version.name,
-        "version": version.version,
-        "domain": version.domain,
-        "status": version.status,
-        "base_model": version.base_model,
-        "created": version.created,
-        "scores": dict(version.scores),
-    }
 
 
 @command(prompts, "list")

@@ -196,6 +196,13 @@ class Curator:
         """Take back the latest decision on each of *replies*. Raises: StoreError where there is none."""
         return await self.reviews.undo(replies, by=by)
 
+    async def hints(self, replies: Sequence[str]) -> Mapping[str, tuple[str, tuple[str, ...]]]:
+        """Returns: per reply the first of them that asks nearly the same, and kinds of likely personal data."""
+        found = [await self.exchanges.find(reply) for reply in replies]
+        items = await asyncio.to_thread(ranked, [each for each in found if each], {}, self.encoder)
+        marked = await in_thread(partial(self._marked, items, "new"), silent)
+        return {item.exchange.reply.id: (item.group, item.personal) for item in marked}
+
     async def _in(self, state: ReviewState, limit: int) -> Sequence[Exchange]:
         if state == "new":
             return await self.reviews.undecided(unvoted=limit)

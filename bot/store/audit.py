@@ -2,24 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import select
 
+from bot.accounts import AuditEntry
 from bot.messages import now
 from bot.store.database import Database
 from bot.store.models import AuditRow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One change by one person."""
-
-    who: str
-    what: str  # "adapter.promote billing"
-    before: object  # as JSON holds it; None: nothing was there
-    after: object  # as JSON holds it; None: nothing is left
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +28,20 @@ class SqlAudit:
             rows = await session.scalars(select(AuditRow).order_by(AuditRow.id))
             return tuple(_entry(row) for row in rows)
 
+    async def page(
+        self, *, who: str = "", what: str = "", before: int | None = None, limit: int = 100
+    ) -> Sequence[AuditEntry]:
+        """Returns: entries newest first, those with an id below *before*; *who* and *what* are parts of the words."""
+        rows = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
+        if who:
+            rows = rows.where(AuditRow.who.icontains(who, autoescape=True))
+        if what:
+            rows = rows.where(AuditRow.what.icontains(what, autoescape=True))
+        if before is not None:
+            rows = rows.where(AuditRow.id < before)
+        async with self.database.reading() as session:
+            return tuple(_entry(row) for row in await session.scalars(rows))
+
 
 def _entry(row: AuditRow) -> AuditEntry:
-    return AuditEntry(who=row.who, what=row.what, before=row.before, after=row.after, at=row.at)
+    return AuditEntry(who=row.who, what=row.what, before=row.before, after=row.after, at=row.at, id=row.id)

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.errors import StoreError
 from bot.learning.curation import before_latest
-from bot.messages import Exchange, Fault, Review, ReviewState
+from bot.messages import Decided, Exchange, Fault, Review, ReviewState
 from bot.store.database import Database
+from bot.store.listing import relist
 from bot.store.models import AuditRow, ExchangeRow, ReviewRow, TargetAnswerRow, VoteRow
 from bot.store.records import exchange
 
@@ -27,6 +28,7 @@ class SqlCurationStore:
             await _require(session, [review.reply for review in reviews])
             for review in reviews:
                 await _append(session, review, await _history(session, review.reply))
+            await relist(session, [review.reply for review in reviews])
 
     async def undo(self, replies: Sequence[str], *, by: str) -> Sequence[Review]:
         """Returns: what counts now. Raises: StoreError if nothing is decided about one of *replies*."""
@@ -39,6 +41,7 @@ class SqlCurationStore:
                     raise StoreError(f"nothing is decided about reply {reply!r}, so there is nothing to undo")
                 await _append(session, earlier, history)
                 found.append(earlier)
+            await relist(session, replies)
         return tuple(found)
 
     async def history(self, reply: str) -> Sequence[Review]:
@@ -61,6 +64,21 @@ class SqlCurationStore:
         async with self.database.reading() as session:
             rows = [*await session.scalars(waiting.where(voted)), *await session.scalars(newest)]
             return tuple(exchange(row) for row in sorted(rows, key=lambda row: row.id))
+
+    async def count(self) -> int:
+        """Returns: how many decisions were ever made."""
+        async with self.database.reading() as session:
+            return await session.scalar(select(func.count()).select_from(ReviewRow)) or 0
+
+    async def since(self, number: int, *, limit: int) -> Sequence[Decided]:
+        """Returns: the first *limit* decisions behind that *number*, also those that no longer count, in order."""
+        rows = _reviews().add_columns(ExchangeRow).outerjoin(ExchangeRow, ExchangeRow.reply == ReviewRow.reply)
+        async with self.database.reading() as session:
+            found = await session.execute(rows.where(ReviewRow.id > number).order_by(ReviewRow.id).limit(limit))
+            return tuple(
+                Decided(number=row.id, review=_review(row, text), exchange=about and exchange(about))
+                for row, text, about in found
+            )
 
 
 def _reviews() -> Select[ReviewRow, str | None]:

@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult, delete, select, update
 from bot.errors import StoreError
 from bot.messages import Exchange, Message, Reply
 from bot.store.database import Database
+from bot.store.listing import relist
 from bot.store.models import ExchangeRow, ShownRow
 from bot.store.records import exchange, message_columns, reply_columns
 
@@ -43,6 +44,7 @@ class SqlExchangeStore:
             changed = await session.execute(change.values(complete=True, **reply_columns(reply)))
             if not cast("CursorResult[Any]", changed).rowcount:
                 raise StoreError(f"reply {reply.id!r} is not known; begin it before it is completed")
+            await relist(session, [reply.id])
 
     async def thread(self, thread: str, *, last: int) -> Sequence[Exchange]:
         """Returns: the *last* complete exchanges of a thread, oldest first; the empty thread has none."""

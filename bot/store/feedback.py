@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.errors import StoreError
 from bot.messages import Feedback
 from bot.store.database import Database
+from bot.store.listing import relist
 from bot.store.models import ExchangeRow, VoteRow
+from bot.store.records import feedback_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +35,19 @@ class SqlFeedbackStore:
                 session.add(VoteRow(**asdict(feedback)))
             else:
                 _change(row, feedback)
+            await relist(session, [feedback.reply])
 
     async def find(self, reply: str, user: str) -> Feedback | None:
         """Returns: the vote of *user* on *reply*, also one that was taken back."""
         async with self.database.reading() as session:
             row = await session.scalar(select(VoteRow).where(VoteRow.reply == reply, VoteRow.user == user))
-            return None if row is None else _feedback(row)
+            return None if row is None else feedback_of(row)
 
     async def all(self) -> Sequence[Feedback]:
         """Returns: one row per user and reply, oldest first, votes taken back left out."""
         votes = select(VoteRow).where(VoteRow.rating != 0).order_by(VoteRow.at, VoteRow.id)
         async with self.database.reading() as session:
-            return tuple(_feedback(row) for row in await session.scalars(votes))
+            return tuple(feedback_of(row) for row in await session.scalars(votes))
 
 
 async def _require_reply(session: AsyncSession, reply: str) -> None:
@@ -61,16 +64,3 @@ def _change(row: VoteRow, feedback: Feedback) -> None:
             del details[name]
     for name, value in details.items():
         setattr(row, name, value)
-
-
-def _feedback(row: VoteRow) -> Feedback:
-    return Feedback(
-        reply=row.reply,
-        user=row.user,
-        platform=row.platform,
-        rating=cast(Literal[1, -1, 0], row.rating),
-        reason=row.reason,
-        correction=row.correction,
-        wrong_route=row.wrong_route,
-        at=row.at,
-    )

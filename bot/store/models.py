@@ -166,6 +166,31 @@ class TargetAnswerRow(Base):
     text: Mapped[str]
 
 
+class ListedRow(Base):
+    """
+    What the review list sorts and filters by, of every complete exchange: it follows votes and decisions.
+
+    Exchanges are long, so going through fifty thousand of them takes a second; through these it takes none.
+    """
+
+    __tablename__ = "listed"
+    __table_args__ = (Index(None, "state", "usefulness", "votes", "id"), Index(None, "usefulness", "votes", "id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)  # the exchange's
+    reply: Mapped[str] = mapped_column(ForeignKey("exchanges.reply", ondelete="CASCADE"), unique=True)
+    state: Mapped[str]
+    usefulness: Mapped[int]  # how far from the end of learning.curation.REASONS
+    votes: Mapped[int]
+    up: Mapped[int]
+    down: Mapped[int]
+    corrections: Mapped[int]
+    route: Mapped[str]
+    platform: Mapped[str]
+    adapter: Mapped[str]
+    prompt: Mapped[str]
+    at: Mapped[datetime]
+
+
 class DatasetRow(Base):
     """One version of a domain's training data; its rows are files."""
 
@@ -252,3 +277,29 @@ class AuditRow(Base):
     before: Mapped[Any | None]
     after: Mapped[Any | None]
     at: Mapped[datetime]
+
+
+class AccountRow(Base):
+    """Somebody who may use the console."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    password: Mapped[str | None]  # argon2's hash
+    subject: Mapped[str | None] = mapped_column(unique=True)  # issuer and subject of the company's account
+    disabled: Mapped[bool]
+    created: Mapped[datetime]
+
+
+class SessionRow(Base):
+    """A browser that is signed in to the console."""
+
+    __tablename__ = "sessions"
+
+    key: Mapped[str] = mapped_column(primary_key=True)  # a hash of the cookie
+    account: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    csrf: Mapped[str]
+    began: Mapped[datetime]
+    seen: Mapped[datetime] = mapped_column(index=True)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from bot.messages import Citation, Decision, Exchange, Message, Passage, Reply
-from bot.store.models import ExchangeRow
+from bot.messages import Citation, Decision, Exchange, Feedback, Message, Passage, Reply
+from bot.store.models import ExchangeRow, VoteRow
 
 
 def message_columns(message: Message) -> dict[str, Any]:
@@ -104,3 +104,17 @@ def _labels(labels: list[str] | None) -> frozenset[str] | None:
 
 def _given(passages: Any) -> tuple[str, ...] | None:
     return None if passages is None else tuple(passages)
+
+
+def feedback_of(row: VoteRow) -> Feedback:
+    """*row* as a vote."""
+    return Feedback(
+        reply=row.reply,
+        user=row.user,
+        platform=row.platform,
+        rating=cast(Literal[1, -1, 0], row.rating),
+        reason=row.reason,
+        correction=row.correction,
+        wrong_route=row.wrong_route,
+        at=row.at,
+    )

@@ -5,6 +5,7 @@ import discord
 
 from bot.errors import ConnectorError
 from bot.settings import DiscordSettings, Secrets
+from connectors.proxies import proxy_for
 
 PAGES = "https://discord.com/developers/applications"
 PERMISSIONS = discord.Permissions(
@@ -32,7 +33,10 @@ async def check_discord(settings: DiscordSettings, secrets: Secrets) -> str:
     headers = {"Authorization": f"Bot {secrets.discord_bot_token.get_secret_value()}"}
     url = f"{settings.api_base_url}/applications/@me"
     try:
-        async with aiohttp.ClientSession(trust_env=True) as session, session.get(url, headers=headers) as response:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, headers=headers, proxy=proxy_for(url)) as response,
+        ):
             if response.status == 401:
                 raise ConnectorError(
                     f"DISCORD_BOT_TOKEN is not accepted; copy it anew from the page Bot of your application at {PAGES}"

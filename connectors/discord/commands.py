@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -14,9 +14,13 @@ from bot.errors import ConnectorError
 from bot.messages import GENERAL
 from bot.settings import DomainSettings
 from connectors.access import labels_of
-from connectors.discord.errors import apologise, refusals
+from connectors.desk import patiently
+from connectors.discord.errors import ACKNOWLEDGED, apologise, refusals
 from connectors.discord.events import NONE, bound_domain, interacted, user_id, workspace_id
-from connectors.discord.views import Form, route_field, text_field
+from connectors.discord.own_data import forget_me
+from connectors.discord.screen import LONGEST
+from connectors.discord.views import LONGEST_OPTION, NO_DOCUMENTS, Form, route_field, text_field
+from connectors.markup import split
 
 if TYPE_CHECKING:
     from connectors.discord.connector import DiscordClient
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MOST_CHOICES = 25
+ELSEWHERE = "Where nothing is set, I answer when I am mentioned, and find out for each question where to look."
+IN_TIME = 2.0  # seconds for which it is tried to acknowledge a command; Discord waits for three
 Asked = discord.Interaction[Any]
 Context = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False)
 
@@ -35,6 +41,7 @@ def tree_for(client: "DiscordClient") -> app_commands.CommandTree[Any]:
     )
     tree.add_command(_ask(client))
     tree.add_command(app_commands.ContextMenu(name="Ask about this", callback=partial_of(_ask_about, client)))
+    tree.add_command(forget_me(client))
     tree.add_command(Moderation(client))
     tree.error(apologise)
     return tree
@@ -59,8 +66,8 @@ def _ask(client: "DiscordClient") -> app_commands.Command[Any, ..., None]:
     @app_commands.command(name="ask", description="Ask a question")
     @app_commands.describe(
         question="Your question, in your own words",
-        domain="Where to look; leave it out to have it found out",
-        private="Show the answer to you alone",
+        domain="Where to look; without it I find out myself",
+        private="Show the answer only to you",
         file="A document that the question is about; it serves this answer only",
     )
     async def ask(
@@ -80,15 +87,16 @@ def _ask(client: "DiscordClient") -> app_commands.Command[Any, ..., None]:
 
     @ask.autocomplete("domain")
     async def domains(interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        known = {each.name: f"{each.name}: {each.description}" for each in await readable(client, interaction)}
-        choices = [
-            app_commands.Choice(name=shown[:100], value=name)
-            for name, shown in {**known, GENERAL: "general knowledge"}.items()
-            if typed.casefold() in shown.casefold()
-        ]
-        return choices[:MOST_CHOICES]
+        described = {each.name: each.description for each in await readable(client, interaction)}
+        return _choices({**described, GENERAL: NO_DOCUMENTS}, typed)
 
     return ask
+
+
+def _choices(described: Mapping[str, str], typed: str) -> list[app_commands.Choice[str]]:
+    shown = {name: f"{name}: {text}" for name, text in described.items()}
+    found = [name for name, text in shown.items() if typed.casefold() in text.casefold()]
+    return [app_commands.Choice(name=shown[name][:LONGEST_OPTION], value=name) for name in found[:MOST_CHOICES]]
 
 
 async def readable(client: "DiscordClient", interaction: discord.Interaction) -> list[DomainSettings]:
@@ -126,14 +134,24 @@ async def take(
 
     async def acknowledge() -> str:
         try:
-            with refusals():
-                begun = await interaction.response.defer(ephemeral=private, thinking=True)
+            return await patiently(lambda: _defer(interaction, private=private), patience=IN_TIME, pause=0.1)
         except ConnectorError as exc:  # too late, or lost on the way: the question is kept, and answered elsewhere
             log.warning("a command could not be acknowledged", message=message.id, reason=str(exc))
             return ""
-        return str(begun.message_id) if begun and begun.message_id else ""
 
     await client.desk.take(message, address, acknowledge=acknowledge)
+
+
+async def _defer(interaction: discord.Interaction, *, private: bool) -> str:
+    """The id of the response in which Discord now shows that we think; empty where the word of it was lost."""
+    with refusals():
+        try:
+            begun = await interaction.response.defer(ephemeral=private, thinking=True)
+        except discord.HTTPException as exc:
+            if exc.code != ACKNOWLEDGED:
+                raise
+            return ""
+    return str(begun.message_id) if begun and begun.message_id else ""
 
 
 async def _ask_about(client: "DiscordClient", interaction: discord.Interaction, message: discord.Message) -> None:
@@ -144,7 +162,7 @@ async def _ask_about(client: "DiscordClient", interaction: discord.Interaction, 
 
     fields = [
         text_field("question", "Your question", initial=message.clean_content, required=True),
-        route_field("Where should I look?", _names(await readable(client, interaction)), unknown=False),
+        route_field("Where should I look?", await readable(client, interaction), empty="Let me find out"),
     ]
     await interaction.response.send_modal(Form("Ask about this", fields, submitted))
 
@@ -165,29 +183,30 @@ class Moderation(app_commands.Group):
         )
         self._client = client
 
-    @app_commands.command(description="What is answered where")
+    @app_commands.command(description="Which channels are answered from where")
     async def status(self, interaction: discord.Interaction) -> None:
-        guild = interaction.guild
-        shown = {
-            each.id: [f"from {domain}"]
-            for each in (guild.channels if guild else ())
-            if (domain := bound_domain([each.id], self._client.settings.domains))
-        }
-        for each in await self._client.channels.all(workspace_id(interaction.guild_id)):
-            answered = [f"from {each.domain}"] if each.domain else shown.get(each.channel, [])
-            shown[each.channel] = [*answered, *(["without a mention in threads and posts"] if each.automatic else [])]
-        lines = [f"<#{channel}> is answered {', '.join(how)}." for channel, how in shown.items()]
-        await self._say(
-            interaction, "\n".join(lines) or "Nothing is set for any channel; I answer where I am mentioned."
-        )
+        seen = [each.id for each in (interaction.guild.channels if interaction.guild else ())]
+        bound = {each: bound_domain([each], self._client.settings.domains) for each in seen}
+        shown = {channel: [f"from **{domain}**"] for channel, domain in bound.items() if domain}
+        for each in await self._client.channels.all(workspace_id(interaction.guild_id, interaction.user.id)):
+            answered = [f"from **{each.domain}**"] if each.domain else shown.get(each.channel, [])
+            shown[each.channel] = [*answered, *(["threads and posts without a mention"] if each.automatic else [])]
+        lines = [f"- <#{channel}>: {', '.join(how)}" for channel, how in shown.items() if how and channel in bound]
+        if gone := len(shown.keys() - bound.keys()):
+            lines.append(f"- {wording.counted(gone, 'channel')} that I no longer see")
+        listed = "\n".join(lines) or "Nothing is set for any channel."
+        await self._say(interaction, f"{listed}\n\n{ELSEWHERE}")
 
-    @app_commands.command(description="The domains that I have documents about")
+    @app_commands.command(description="What I have documents about")
     async def domains(self, interaction: discord.Interaction) -> None:
-        lines = [f"{domain.name}: {domain.description}" for domain in self._client.settings.domains]
-        await self._say(interaction, "\n".join(lines) or "None yet; add them to pointsman.toml.")
+        lines = [
+            f"- **{each.name}**: {discord.utils.escape_markdown(each.description)}"
+            for each in self._client.settings.domains
+        ]
+        await self._say(interaction, "\n".join(lines) or "Nothing yet. Who runs me adds domains to pointsman.toml.")
 
     @app_commands.command(description="Answer the questions of a channel from one domain")
-    @app_commands.describe(channel="The channel", domain="The domain; leave it out to let me find out again")
+    @app_commands.describe(channel="The channel", domain="The domain; without it the binding ends")
     async def bind(
         self,
         interaction: discord.Interaction,
@@ -198,36 +217,45 @@ class Moderation(app_commands.Group):
         if domain is not None and domain not in names:
             await self._say(interaction, f"I have no domain of that name; there are: {', '.join(names) or 'none yet'}.")
             return
-        await self._client.channels.bind(workspace_id(interaction.guild_id), channel.id, domain, by=_who(interaction))
+        await self._client.channels.bind(
+            workspace_id(interaction.guild_id, interaction.user.id), channel.id, domain, by=_who(interaction)
+        )
         now = await self._client.talks.bound(channel)
-        told = f"from {now}" if now else "from wherever they belong"
-        await self._say(interaction, f"Questions in <#{channel.id}> are answered {told} from now on.")
+        told = f"I answer questions in <#{channel.id}> from **{now}**"
+        found_out = f"I find out for each question in <#{channel.id}> where to look"
+        await self._say(interaction, f"From now on {told if now else found_out}.")
 
     @bind.autocomplete("domain")
     async def _domains(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = [name for name in _names(self._client.settings.domains) if typed.casefold() in name]
-        return [app_commands.Choice(name=name, value=name) for name in names[:MOST_CHOICES]]
+        return _choices({each.name: each.description for each in self._client.settings.domains}, typed)
 
     @app_commands.command(description="Answer in the threads and posts of a channel without being mentioned, or not")
-    @app_commands.describe(channel="The channel", on="Whether to answer")
+    @app_commands.describe(channel="The channel", on="True: without a mention. False: only where I am mentioned.")
     async def automatic(
         self, interaction: discord.Interaction, channel: discord.TextChannel | discord.ForumChannel, on: bool
     ) -> None:
         await self._client.channels.answer_automatically(
-            workspace_id(interaction.guild_id), channel.id, on, by=_who(interaction)
+            workspace_id(interaction.guild_id, interaction.user.id), channel.id, on, by=_who(interaction)
         )
-        told = "answered without a mention" if on else "answered only where I am mentioned"
-        await self._say(interaction, f"Threads and posts in <#{channel.id}> are {told} from now on.")
+        told = "without a mention" if on else "only where I am mentioned"
+        await self._say(interaction, f"From now on I answer in threads and posts of <#{channel.id}> {told}.")
 
-    @app_commands.command(description="Delete a member's questions, their answers and votes")
+    @app_commands.command(description="Delete a member's questions, their answers and votes, for good")
+    @app_commands.describe(member="Whose data")
     async def forget(self, interaction: discord.Interaction, member: discord.User) -> None:
         gone = await self._client.people.forget(
-            user_id(member.id), workspace_id(interaction.guild_id), by=_who(interaction)
+            user_id(member.id), workspace_id(interaction.guild_id, interaction.user.id), by=_who(interaction)
         )
-        await self._say(interaction, f"Deleted: {gone.questions} questions with their answers, {gone.votes} votes.")
+        kept = [wording.counted(gone.questions, "question"), wording.counted(gone.votes, "vote")]
+        told = f"Deleted what I kept of <@{member.id}> on this server: {' and '.join(kept)}."
+        nothing = f"I keep nothing of <@{member.id}> on this server."
+        await self._say(interaction, told if gone.questions or gone.votes else nothing)
 
     async def _say(self, interaction: discord.Interaction, text: str) -> None:
-        await interaction.response.send_message(text[:2_000], ephemeral=True, allowed_mentions=NONE)
+        first, *more = split(text, LONGEST)
+        await interaction.response.send_message(first, ephemeral=True, allowed_mentions=NONE)
+        for each in more:
+            await interaction.followup.send(each, ephemeral=True, allowed_mentions=NONE)
 
 
 def _who(interaction: discord.Interaction) -> str:

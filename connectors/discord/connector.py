@@ -7,7 +7,9 @@ Each question is stored before Discord is told that it arrived; the desk answers
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -16,36 +18,28 @@ import aiohttp
 import discord
 import structlog
 import yarl
+from pydantic import SecretStr
 
 from bot import wording
 from bot.errors import ConnectorBusy, ConnectorError
 from bot.files import whole
 from bot.messages import Message, Pending
-from bot.ports import (
-    ChannelStore,
-    ExchangeStore,
-    FeedbackHandler,
-    FeedbackStore,
-    FileReader,
-    Inbox,
-    MessageHandler,
-    OnText,
-    People,
-)
-from bot.settings import Secrets, Settings
-from connectors.desk import Desk, Errands, Screen
+from bot.ports import ChannelStore, FeedbackHandler, MessageHandler, OnText
+from bot.settings import DiscordSettings
+from connectors.desk import Errands, Screen, patiently
 from connectors.discord import events as discord_events
 from connectors.discord.commands import fingerprint, tree_for
 from connectors.discord.errors import refusals
 from connectors.discord.events import INTERACTION, NONE, PLATFORM
 from connectors.discord.feedback import DiscordFeedback
+from connectors.discord.own_data import DeleteMyDataButton
 from connectors.discord.rooms import DiscordRooms
 from connectors.discord.screen import DiscordScreen
 from connectors.discord.sheets import InteractionSheet, ReplySheet
 from connectors.discord.talks import DiscordTalks
 from connectors.discord.views import DYNAMIC
-from connectors.quota import Quota
-from connectors.votes import Votes
+from connectors.parts import Parts
+from connectors.proxies import proxy_for
 
 log = structlog.get_logger()
 
@@ -82,14 +76,9 @@ def intents() -> discord.Intents:
 class DiscordConnector:
     """One Discord bot, on as many servers as invite it."""
 
-    settings: Settings
-    secrets: Secrets
-    inbox: Inbox
-    exchanges: ExchangeStore
-    votes: FeedbackStore
-    people: People
+    parts: Parts
+    token: SecretStr
     channels: ChannelStore
-    read_file: FileReader
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -102,10 +91,10 @@ class DiscordConnector:
 
         Raises: ConnectorError at the start, naming the token or intent that is wrong.
         """
-        point_elsewhere(self.settings)
+        point_elsewhere(self.parts.settings.discord)
         async with self.client(on_message, on_feedback) as client:
             try:
-                await client.start(self.secrets.discord_bot_token.get_secret_value())  # type: ignore[union-attr]
+                await client.start(self.token.get_secret_value())
             except discord.LoginFailure as exc:
                 raise ConnectorError(WRONG_TOKEN) from exc
             except discord.PrivilegedIntentsRequired as exc:
@@ -120,8 +109,8 @@ class DiscordConnector:
     @asynccontextmanager
     async def client(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> AsyncIterator["DiscordClient"]:
         """The client, not yet connected; closed when the block ends."""
-        async with aiohttp.ClientSession(trust_env=True) as session:
-            sharded = self.settings.discord.sharded
+        async with aiohttp.ClientSession() as session:
+            sharded = self.parts.settings.discord.sharded
             client = (ShardedClient if sharded else DiscordClient)(self, session, on_message, on_feedback)
             try:
                 yield client
@@ -131,10 +120,19 @@ class DiscordConnector:
                 await client.close()
 
 
-def point_elsewhere(settings: Settings) -> None:
+def point_elsewhere(settings: DiscordSettings) -> None:
     """discord.py knows where Discord is by two variables of its classes, and by nothing else."""
-    discord.http.Route.BASE = settings.discord.api_base_url
-    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord.gateway_url)
+    discord.http.Route.BASE = settings.api_base_url
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+
+
+async def connect_by_its_own_proxy(
+    http: discord.http.HTTPClient, url: str, *, compress: int = 0
+) -> aiohttp.ClientWebSocketResponse:
+    """A connection to the gateway, which is another host than the API: NO_PROXY may name one of them."""
+    gateway = copy(http)
+    gateway.proxy = proxy_for(url)
+    return await type(http).ws_connect(gateway, url, compress=compress)
 
 
 class DiscordClient(discord.Client):
@@ -147,41 +145,35 @@ class DiscordClient(discord.Client):
         on_message: MessageHandler,
         on_feedback: FeedbackHandler,
     ) -> None:
-        super().__init__(intents=intents(), allowed_mentions=NONE, max_messages=None)
-        settings = connector.settings
-        self.settings, self.people, self.channels = settings, connector.people, connector.channels
+        parts, settings = connector.parts, connector.parts.settings
+        proxy = proxy_for(settings.discord.api_base_url)
+        super().__init__(intents=intents(), allowed_mentions=NONE, max_messages=None, proxy=proxy)
+        # discord.py has one proxy for all hosts, and no other way to give the gateway its own
+        self.http.ws_connect = partial(connect_by_its_own_proxy, self.http)  # type: ignore[method-assign]  # as said
+        self.settings, self.people, self.channels = settings, parts.people, connector.channels
         self._synced = settings.storage.directory / "discord-commands"
         self.errands = Errands()
         self.rooms = DiscordRooms(
             client=self,
             access=settings.access,
-            exchanges=connector.exchanges,
-            read_file=connector.read_file,
+            exchanges=parts.exchanges,
+            read_file=parts.read_file,
             session=session,
             hosts=[urlsplit(settings.discord.api_base_url).netloc],
         )
         self.talks = DiscordTalks(
             client=self,
-            inbox=connector.inbox,
-            exchanges=connector.exchanges,
+            inbox=parts.inbox,
+            exchanges=parts.exchanges,
             channels=connector.channels,
             domains=settings.domains,
         )
-        limits = settings.limits
-        self.desk = Desk(
-            platform=self,
-            inbox=connector.inbox,
-            exchanges=connector.exchanges,
-            on_message=on_message,
-            introduction=wording.introduction({domain.name: domain for domain in settings.domains}),
-            quota=Quota(limits.questions_per_user_per_hour, limits.questions_per_workspace_per_hour),
-            sign_seconds=TYPING_SECONDS,
-        )
+        self.desk = parts.desk(self, on_message, sign_seconds=TYPING_SECONDS)
         self.feedback = DiscordFeedback(
             client=self,
             rooms=self.rooms,
-            exchanges=connector.exchanges,
-            votes=Votes(PLATFORM, connector.exchanges, connector.votes, on_feedback),
+            exchanges=parts.exchanges,
+            votes=parts.votes_on(PLATFORM, on_feedback),
             domains=settings.domains,
         )
         self.tree = tree_for(self)
@@ -209,9 +201,14 @@ class DiscordClient(discord.Client):
         """The message with labels and files."""
         return await self.rooms.complete(message, address)
 
+    def dispatch(self, event: str, /, *args: object, **more: object) -> None:
+        """Tell our listeners; none while we leave: discord.py keeps a task that would tell of a beginning."""
+        if not self.is_closed():
+            super().dispatch(event, *args, **more)
+
     async def setup_hook(self) -> None:
         """Once, before connecting: the buttons of old answers work again, changed commands are made known."""
-        self.add_dynamic_items(*DYNAMIC)
+        self.add_dynamic_items(*DYNAMIC, DeleteMyDataButton)
         await self._make_commands_known()
 
     async def _make_commands_known(self) -> None:
@@ -270,14 +267,20 @@ class DiscordClient(discord.Client):
         message = args[0] if event == "on_message" and args else None
         me = self.user.id if self.user else 0
         if isinstance(message, discord.Message) and discord_events.is_addressed(message, me):
-            with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+            with suppress(ConnectorError), refusals():
                 await message.reply(wording.sorry(wording.APOLOGY), mention_author=False, allowed_mentions=NONE)
 
     async def refused(self, message: Message, address: Mapping[str, str], reason: str) -> None:
         """Where an answer may not be written: say so in direct messages, if the asker takes any."""
-        with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
-            user = await self.fetch_user(int(address["user"]))
-            await user.send(NO_PERMISSION, allowed_mentions=NONE)
+        nonce = f"{message.id.rpartition(':')[2]}.no"
+
+        async def tell() -> None:
+            with refusals():
+                user = await self.fetch_user(int(address["user"]))
+                await user.send(NO_PERMISSION, allowed_mentions=NONE, nonce=nonce)
+
+        with suppress(ConnectorError):
+            await patiently(tell)
 
 
 class ShardedClient(DiscordClient, discord.AutoShardedClient):

@@ -22,6 +22,7 @@ NO_ACCESS, NO_RIGHT, NO_DIRECT_MESSAGES = 50001, 50013, 50007
 # A command that was not acknowledged in three seconds; its token before that, and after its fifteen minutes.
 TOO_LATE, UNKNOWN_TOKEN, EXPIRED_TOKEN = 10062, 10015, 50027
 TOKEN_OVER = (TOO_LATE, UNKNOWN_TOKEN, EXPIRED_TOKEN)
+ACKNOWLEDGED = 40060  # already: the answer to our earlier try was lost
 
 HIDDEN_CHANNEL = "I do not see that channel. Please give my role the permission View Channel there."
 

@@ -28,9 +28,9 @@ def user_id(user: int) -> str:
     return f"discord:user:{user}"
 
 
-def workspace_id(guild: int | None) -> str:
-    """Servers are kept apart; direct messages belong to none."""
-    return f"discord:{'direct' if guild is None else guild}"
+def workspace_id(guild: int | None, user: int) -> str:
+    """Servers are kept apart; direct messages belong to none, and to nobody but *user*."""
+    return f"discord:direct:{user}" if guild is None else f"discord:{guild}"
 
 
 def place_of(channel: int, message: int | str) -> str:
@@ -110,7 +110,7 @@ def said(
         text=f"{title}\n{text}".strip(),
         user=user_id(message.author.id),
         platform=PLATFORM,
-        workspace=workspace_id(guild),
+        workspace=workspace_id(guild, message.author.id),
         thread=thread,
         bound=bound,
         private=True,  # until the channel is known to be public
@@ -142,7 +142,7 @@ def interacted(
         text=text,
         user=user_id(interaction.user.id),
         platform=PLATFORM,
-        workspace=workspace_id(interaction.guild_id),
+        workspace=workspace_id(interaction.guild_id, interaction.user.id),
         thread=thread,
         route=route,
         bound=bound,

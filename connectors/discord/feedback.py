@@ -9,25 +9,28 @@ from typing import Any
 import discord
 import structlog
 
-from bot.errors import ConnectorError
+from bot.errors import ConnectorBusy, ConnectorError
 from bot.messages import Exchange
 from bot.ports import ExchangeStore
 from bot.settings import DomainSettings
 from connectors.access import help_channel
+from connectors.desk import patiently
 from connectors.discord.errors import refusals
 from connectors.discord.events import HELP_WANTED, NONE, PLATFORM, place_of, user_id
 from connectors.discord.rooms import DiscordRooms
 from connectors.discord.views import Form, help_view, noted_view, route_field, text_field
 from connectors.markup import harmless, split
-from connectors.votes import GONE, TAKEN_BACK, Votes, noted
+from connectors.votes import BETTER, FORM, GONE, NOTED, RIGHT, TAKEN_BACK, THERE, WHERE, Votes, noted
 
 log = structlog.get_logger()
 
 THUMBS = {"👍": 1, "👎": -1}
+EXPLAINED = "Thank you, I have noted what you wrote."
 BEING_ASKED = "The people who help are being asked already."
 NOT_TOLD = "I could not reach the one who asked. Please tell them yourself."
 FIELD = 1_000  # characters of a text in a call for help
 PAGE = 1_900  # characters of a person's answer in one message
+NONCE = 25  # characters by which Discord knows a message that we send again
 
 Pressed = discord.Interaction[Any]
 
@@ -48,16 +51,23 @@ class DiscordFeedback:
         if not await self.votes.give(reply, user_id(pressed.user.id), 1 if up else -1):
             await self._tell(pressed, GONE)
         elif up:
-            await self._tell(pressed, noted(1), view=noted_view(reply))
+            await self._tell(pressed, noted(1), view=noted_view(reply, 1))
         else:
-            routes = [domain.name for domain in self.domains]
-            fields = [
-                text_field("reason", "What was wrong with it?", hint="Your 👎 is noted; all of this is optional."),
-                text_field("correction", "What would the right answer have been?"),
-                route_field("Did it look in the wrong place?", routes, unknown=True),
-            ]
-            with suppress(discord.NotFound):  # too late for a form; the vote is kept
-                await pressed.response.send_modal(Form("What was wrong?", fields, partial(self._explained, reply)))
+            await self.say_why(pressed, reply)
+            with suppress(ConnectorError), refusals():  # Discord does not say whether the form is filled in or closed
+                await pressed.followup.send(
+                    noted(-1), view=noted_view(reply, -1), ephemeral=True, allowed_mentions=NONE
+                )
+
+    async def say_why(self, pressed: Pressed, reply: str) -> None:
+        """Open the form behind a thumbs-down; the vote is kept whatever becomes of it."""
+        fields = [
+            text_field("reason", BETTER, hint=NOTED),
+            text_field("correction", RIGHT),
+            route_field(WHERE, self.domains, empty=THERE, unknown=True),
+        ]
+        with suppress(ConnectorError), refusals():  # too late for a form, perhaps
+            await pressed.response.send_modal(Form(FORM, fields, partial(self._explained, reply)))
 
     async def _explained(self, reply: str, filled: discord.Interaction, given: dict[str, str]) -> None:
         kept = await self.votes.give(
@@ -68,12 +78,12 @@ class DiscordFeedback:
             correction=given.get("correction"),
             wrong_route=given.get("route"),
         )
-        await self._tell(filled, noted(-1) if kept else GONE, view=noted_view(reply) if kept else None)
+        await self._tell(filled, EXPLAINED if kept else GONE)
 
     async def take_back(self, pressed: Pressed, reply: str) -> None:
         """The way back, on the note that a vote was taken."""
         kept = await self.votes.give(reply, user_id(pressed.user.id), 0)
-        with suppress(discord.HTTPException):
+        with suppress(ConnectorError), refusals():
             await pressed.response.edit_message(content=TAKEN_BACK if kept else GONE, view=None)
 
     async def reacted(self, event: discord.RawReactionActionEvent, *, added: bool) -> None:
@@ -94,7 +104,7 @@ class DiscordFeedback:
                 text = await self._asked_person(reply, pressed.user.id)
             finally:
                 self._asking.discard(reply)
-        await pressed.edit_original_response(content=text, allowed_mentions=NONE)
+        await patiently(lambda: _answer(pressed, text))
 
     async def _asked_person(self, reply: str, asker: int) -> str:
         """What the asker is told."""
@@ -127,10 +137,8 @@ class DiscordFeedback:
                 embed.set_footer(text=f"I looked in: {titles[:FIELD]}")
         else:
             embed.set_footer(text="My answer is not shown: it may quote documents that not everybody here may read.")
-        with refusals():
-            await self.client.get_partial_messageable(channel).send(
-                embed=embed, view=help_view(reply.id, asker), allowed_mentions=NONE
-            )
+        room, view = self.client.get_partial_messageable(channel), help_view(reply.id, asker)
+        await patiently(lambda: _post(room, embed=embed, view=view, nonce=reply.id[:NONCE]))
 
     async def resolve(self, pressed: Pressed, reply: str, asker: int) -> None:
         """Open the form of the one who helps."""
@@ -143,39 +151,60 @@ class DiscordFeedback:
         if answer:
             await self.votes.give(reply, user_id(helper.id), -1, reason="answered by a person", correction=answer)
         name = _plain(helper.display_name)
-        await filled.response.edit_message(content=f"Resolved by {name}.", view=None)
+        with suppress(ConnectorError), refusals():
+            await filled.response.edit_message(content=f"Resolved by {name}.", view=None)
         told = [f">>> {page}" for page in split(harmless(answer), PAGE)]
         told = [f"{name} has answered your question:", *told] if told else [f"{name} has resolved your question."]
         try:
-            with refusals():
-                await self._report(reply, asker, told)
+            await self._report(reply, asker, told, nonce=str(filled.id))
         except ConnectorError as exc:
             log.warning("an asker could not be told", reason=str(exc))
             with refusals():
                 await filled.followup.send(NOT_TOLD, ephemeral=True, allowed_mentions=NONE)
 
-    async def _report(self, reply: str, asker: int, told: Sequence[str]) -> None:
+    async def _report(self, reply: str, asker: int, told: Sequence[str], *, nonce: str) -> None:
         """Where the answer is read; in direct messages where only the asker saw it, or that place is gone."""
         places = [place.split(":")[1:] for place in await self.exchanges.places(reply)]
         where = next((place for place in reversed(places) if place[0] != "help"), None)
         if where is not None:
             room = self.client.get_partial_messageable(int(where[0]))
-            reference = discord.MessageReference(message_id=int(where[1]), channel_id=room.id, fail_if_not_exists=False)
-            with suppress(discord.Forbidden, discord.NotFound):
-                shown = [f"<@{asker}>: {told[0]}", *told[1:]]
-                await room.send(shown[0], reference=reference, mention_author=False, allowed_mentions=NONE)
-                for each in shown[1:]:
-                    await room.send(each, allowed_mentions=NONE)
+            answer = discord.MessageReference(message_id=int(where[1]), channel_id=room.id, fail_if_not_exists=False)
+            try:
+                await self._tell_all(room, [f"<@{asker}>: {told[0]}", *told[1:]], nonce, reference=answer)
+            except ConnectorBusy:
+                raise
+            except ConnectorError as exc:
+                log.info("an asker is told in direct messages", reason=str(exc))
+            else:
                 return
-        user = await self.client.fetch_user(asker)
-        for each in told:
-            await user.send(each, allowed_mentions=NONE)
+        await self._tell_all(await patiently(lambda: self._direct(asker)), told, nonce)
+
+    async def _tell_all(
+        self, room: discord.abc.Messageable, told: Sequence[str], nonce: str, **first: discord.MessageReference
+    ) -> None:
+        for number, text in enumerate(told):
+            more = first if number == 0 else {}
+            await patiently(partial(_post, room, content=text, nonce=f"{nonce}.{number}", mention_author=False, **more))
+
+    async def _direct(self, user: int) -> discord.DMChannel:
+        with refusals():
+            return await (await self.client.fetch_user(user)).create_dm()
 
     async def _tell(self, pressed: discord.Interaction, text: str, view: discord.ui.View | None = None) -> None:
         """Tell the one who pressed; that we cannot say that a vote is kept is no harm."""
-        with suppress(discord.HTTPException):
+        with suppress(ConnectorError), refusals():
             shown = view or discord.utils.MISSING
             await pressed.response.send_message(text, ephemeral=True, allowed_mentions=NONE, view=shown)
+
+
+async def _post(room: discord.abc.Messageable, **said: Any) -> None:
+    with refusals():
+        await room.send(**said, allowed_mentions=NONE)
+
+
+async def _answer(pressed: Pressed, text: str) -> None:
+    with refusals():
+        await pressed.edit_original_response(content=text, allowed_mentions=NONE)
 
 
 def _plain(text: str) -> str:

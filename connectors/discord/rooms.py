@@ -6,14 +6,20 @@ from dataclasses import dataclass, field, replace
 
 import aiohttp
 import discord
+import structlog
 
-from bot.errors import InputError
+from bot.errors import ConnectorBusy, ConnectorError, InputError
 from bot.messages import Message
 from bot.ports import ExchangeStore, FileReader
 from bot.settings import AccessSettings
 from connectors.access import NOBODYS, labels_of, shared_labels
+from connectors.desk import patiently
+from connectors.discord.errors import refusals
 from connectors.discord.events import file_url_is_discords, user_id
 from connectors.files import at_most, shared_files
+from connectors.proxies import proxy_for
+
+log = structlog.get_logger()
 
 FRESH_SECONDS = 60.0  # how long a person's roles are believed
 MOST_KEPT = 10_000  # people whose roles are kept
@@ -32,6 +38,7 @@ class DiscordRooms:
     read_file: FileReader
     session: aiohttp.ClientSession
     hosts: Sequence[str]  # from which files are fetched besides Discord's own
+    patience: float = 5.0  # seconds for which it is tried to learn a person's roles
     _roles: dict[tuple[int, int], tuple[float, frozenset[str]]] = field(default_factory=dict)
 
     async def complete(self, message: Message, address: Mapping[str, str]) -> Message:
@@ -80,9 +87,10 @@ class DiscordRooms:
         until, labels = self._roles.get((guild.id, user), (0.0, NOBODYS))
         if until <= time.monotonic():
             try:
-                labels = self._of_roles((await guild.fetch_member(user)).roles)
-            except discord.HTTPException:  # not a member, or Discord does not say: no label by a role
-                labels = NOBODYS
+                labels = self._of_roles(await patiently(lambda: _roles(guild, user), patience=self.patience))
+            except ConnectorBusy as exc:  # an answer from what everyone may read is better than none
+                log.warning("the roles of an asker are not known for now", reason=str(exc))
+                return NOBODYS
             if len(self._roles) >= MOST_KEPT:
                 self._roles.clear()
             self._roles[guild.id, user] = (time.monotonic() + FRESH_SECONDS, labels)
@@ -99,12 +107,23 @@ class DiscordRooms:
             raise InputError("it is not kept at Discord; please upload it here")
         try:
             timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
-            async with self.session.get(file["url"], timeout=timeout) as response:
+            async with self.session.get(file["url"], timeout=timeout, proxy=proxy_for(file["url"])) as response:
                 if response.status >= 400:
                     raise InputError("Discord no longer has it; please share it again")
                 return await at_most(response.content)
         except (TimeoutError, aiohttp.ClientError) as exc:
             raise InputError("it could not be fetched from Discord; please share it again") from exc
+
+
+async def _roles(guild: discord.Guild, user: int) -> Sequence[discord.Role]:
+    """The roles of a member; somebody else has none. Raises: ConnectorBusy."""
+    try:
+        with refusals():
+            return (await guild.fetch_member(user)).roles
+    except ConnectorBusy:
+        raise
+    except ConnectorError:
+        return ()
 
 
 def _viewing_roles(channel: discord.abc.GuildChannel) -> list[discord.Role]:

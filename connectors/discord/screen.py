@@ -25,8 +25,9 @@ from connectors.markup import harmless, split
 LONGEST = 2_000  # characters of a message: https://discord.com/developers/docs/resources/message
 EDIT_SECONDS = 1.5  # between two edits of a growing answer; a channel takes five in five seconds
 GROWING = " …"
+CITING = discord.Colour.green()  # an answer from the documents is told from others at a glance
 # Of the citations, characters: https://discord.com/developers/docs/resources/message#embed-object-embed-limits
-CITED, TITLE, ADDRESS, QUOTE, DESCRIPTION, AUTHOR = 8, 80, 300, 150, 4_000, 250
+CITED, TITLE, ADDRESS, QUOTE, DESCRIPTION, ASKED = 8, 80, 300, 150, 4_000, 250
 
 
 @dataclass
@@ -58,7 +59,7 @@ class DiscordScreen:
             self._editing = self.errands.start(lambda: self._grow(text))
 
     async def _grow(self, text: str) -> None:
-        first, *_ = split(harmless(text), LONGEST - len(GROWING))
+        first, *_ = split(self._asked + harmless(text), LONGEST - len(GROWING))
         try:
             with refusals():
                 await self.sheet.write(0, content=first + GROWING)
@@ -70,12 +71,12 @@ class DiscordScreen:
     async def finish(self, reply: Reply) -> list[str]:
         """Make what is read the whole answer."""
         await self._still()
-        pages = split(harmless(reply.text), LONGEST) or ["…"]
+        pages = split(self._asked + harmless(reply.text.strip() or "…"), LONGEST)
         places = []
         with suppress(Deleted), refusals():
             for number, page in enumerate(pages):
                 last = number == len(pages) - 1
-                below = {"embed": self._origin(reply), "view": self._buttons(reply)} if last else {}
+                below = {"embed": origin(reply), "view": self._buttons(reply)} if last else {}
                 places.append(await self.sheet.write(number, content=page, **below))
             await self.sheet.cut(len(pages))
         return [place for place in places if place]
@@ -101,30 +102,38 @@ class DiscordScreen:
     def _buttons(self, reply: Reply) -> discord.ui.View:
         return answer_view(reply, helpers=help_channel(self.domains, reply.route, PLATFORM) is not None)
 
-    def _origin(self, reply: Reply) -> discord.Embed:
-        by_command = self.pending.address["how"] == INTERACTION  # which nobody but the asker sees
-        return origin(reply, asked=self.pending.message.text if by_command else "")
+    @property
+    def _asked(self) -> str:
+        """The question above its answer, where Discord shows it to nobody: in a command or a form."""
+        text = self.pending.message.text if self.pending.address["how"] == INTERACTION else ""
+        return f"> {_plain(text, ASKED)}\n" if text.strip() else ""
 
 
-def origin(reply: Reply, *, asked: str = "") -> discord.Embed:
-    """Where an answer comes from; *asked*: the question, where readers do not see it."""
+def origin(reply: Reply) -> discord.Embed | None:
+    """Where an answer comes from; None: it is the bot's own words."""
+    if not (signed := wording.signed(reply)):
+        return None
     lines: list[str] = []
-    for line in map(_cited, reply.citations[:CITED]):
+    for line in [*map(_cited, reply.citations[:CITED]), *_to_read_on(reply)]:
         if sum(map(len, lines)) + len(lines) + len(line) <= DESCRIPTION:
             lines.append(line)
-    embed = discord.Embed(description="\n".join(lines) or None)
-    if shown := " ".join(asked.split()):
-        embed.set_author(name=_cut(shown, AUTHOR))
-    embed.set_footer(text=wording.origin(reply))
+    embed = discord.Embed(description="\n".join(lines) or None, colour=CITING if reply.citations else None)
+    embed.set_footer(text=signed)
     return embed
 
 
 def _cited(citation: Citation) -> str:
-    return f"[{citation.number}] {_linked(citation)}: “{_plain(citation.quote, QUOTE)}”"
+    return f"[{citation.number}] {_linked(citation.title, citation.url)}: “{_plain(citation.quote, QUOTE)}”"
 
 
-def _linked(citation: Citation) -> str:
-    shown, url = _plain(citation.title, TITLE), citation.url
+def _to_read_on(reply: Reply) -> list[str]:
+    """The pages that were looked into in vain, as one line of links."""
+    near = dict.fromkeys((each.title or each.document, each.url) for each in reply.passages if each.url)
+    return [f"Read on: {', '.join(_linked(*each) for each in near)}"] if near and reply.abstained else []
+
+
+def _linked(title: str, url: str | None) -> str:
+    shown = _plain(title, TITLE)
     if url is None or not url.startswith(("http://", "https://")) or len(url) > ADDRESS:
         return shown
     safe = re.sub(r"[()<>\s]", lambda found: f"%{ord(found[0]):02X}", url)

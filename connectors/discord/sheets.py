@@ -1,5 +1,6 @@
 """The messages of one answer in Discord: replies in a channel, or the response to a command."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -114,6 +115,16 @@ class ReplySheet(ChannelSheet):
         self._left_behind = False
 
 
+class _Original:
+    """Discord's name for the first response, where we do not know its id. As a text, discord.py would quote it."""
+
+    def __str__(self) -> str:
+        return "@original"
+
+
+ORIGINAL: Any = _Original()
+
+
 class InteractionSheet:
     """The response to a command or form, and what follows it; in another place where Discord takes no more there."""
 
@@ -124,6 +135,7 @@ class InteractionSheet:
         self._webhook.type = discord.WebhookType.application  # others cannot be read by one person alone
         response, _, elsewhere = pending.begun.partition(" ")
         self._ids = [int(response)] if response else []
+        self._unsure = pending.resumed  # whether pages may be there that we do not know of
         self._elsewhere: ChannelSheet | None = None
         if elsewhere:
             channel, _, message = elsewhere.partition(":")
@@ -138,11 +150,12 @@ class InteractionSheet:
         """Discord shows "is thinking" by itself."""
 
     async def write(self, number: int, **content: Any) -> str:
-        if self._elsewhere is None and self._ids:
+        if self._elsewhere is None:
+            await self._find_again()
             try:
                 return await self._in_place(number, **content)
             except discord.HTTPException as exc:
-                if exc.code not in TOKEN_OVER:
+                if exc.code not in TOKEN_OVER and (self._ids or exc.code != MESSAGE_GONE):
                     raise
         if self._elsewhere is None:  # killed before Discord knew that we heard, or its fifteen minutes are over
             self._elsewhere = await self._another_place()
@@ -152,6 +165,7 @@ class InteractionSheet:
         if self._elsewhere is not None:
             await self._elsewhere.cut(number)
             return
+        await self._find_again()
         for each in self._ids[number:]:
             try:
                 await self._webhook.delete_message(each)
@@ -161,13 +175,31 @@ class InteractionSheet:
         del self._ids[number:]
 
     async def _in_place(self, number: int, **content: Any) -> str:
+        fresh = {"embed": None, "view": None, **content}
         if number < len(self._ids):
-            fresh = {"embed": None, "view": None, **content}
             message = await self._webhook.edit_message(self._ids[number], **fresh, allowed_mentions=NONE)
+        elif number == 0:  # Discord may show that we think, although we do not know of it
+            message = await self._webhook.edit_message(ORIGINAL, **fresh, allowed_mentions=NONE)
+            self._ids.append(message.id)
+            await self._begun(str(message.id))
         else:
+            self._unsure = True  # until Discord has said where it is
             message = await self._webhook.send(**content, allowed_mentions=NONE, ephemeral=self._private, wait=True)
+            self._unsure = False
             self._ids.append(message.id)
         return "" if self._private else place_of(int(self._pending.address["channel"]), message.id)
+
+    async def _find_again(self) -> None:
+        """Further pages that a killed process or a lost try has sent; those that only the asker sees are not found."""
+        if not self._unsure or not self._ids or self._private:
+            return
+        room = self._client.get_partial_messageable(int(self._pending.address["channel"]))
+        command = int(self._pending.message.id.rpartition(":")[2])
+        with suppress(discord.Forbidden, discord.NotFound):  # a command may be used where we do not read
+            near = [m async for m in room.history(limit=NEAR, after=discord.Object(self._ids[0]))]
+            ours = [m.id for m in near if m.interaction_metadata and m.interaction_metadata.id == command]
+            self._ids = [self._ids[0], *ours]
+        self._unsure = False
 
     async def _another_place(self) -> ChannelSheet:
         """The channel, or direct messages where nobody else may read it."""

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 import discord
 
+from bot.errors import ConnectorError
 from bot.ports import ChannelStore, ExchangeStore, Inbox
 from bot.settings import DomainSettings
+from connectors.desk import patiently
+from connectors.discord.errors import refusals
 from connectors.discord.events import (
     addresses_somebody_else,
     bound_domain,
@@ -18,6 +21,7 @@ from connectors.discord.events import (
     replied_to,
 )
 
+PATIENCE = 30.0  # seconds for which it is tried to learn where a message is
 SILENCE = 1800.0  # seconds after which direct messages are about something else
 POSTS = (discord.ChannelType.forum, discord.ChannelType.media)
 
@@ -70,10 +74,14 @@ class DiscordTalks:
     async def _thread(self, message: discord.Message) -> discord.Thread | None:
         channel = message.channel
         if isinstance(channel, discord.PartialMessageable):  # its first message came before the thread itself
-            with suppress(discord.HTTPException):
-                found = await self.client.fetch_channel(channel.id)
+            with suppress(ConnectorError):
+                found = await patiently(lambda: self._fetched(channel.id), patience=PATIENCE)
                 return found if isinstance(found, discord.Thread) else None
         return channel if isinstance(channel, discord.Thread) else None
+
+    async def _fetched(self, channel: int) -> object:
+        with refusals():
+            return await self.client.fetch_channel(channel)
 
     async def _conversation(self, message: discord.Message, thread: discord.Thread | None) -> str:
         if thread is not None:

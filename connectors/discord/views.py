@@ -10,12 +10,14 @@ from typing import Any
 
 import discord
 
-from bot.messages import Reply
+from bot.messages import GENERAL, Reply
+from bot.settings import DomainSettings
 from connectors.discord.errors import apologise, excused
 
 REPLY_ID = r"(?P<reply>[\w:-]{1,80})"
 LONGEST_OPTION = 100
 MOST_OPTIONS = 25
+NO_DOCUMENTS = "What the model knows by itself, without documents"
 FORM_SECONDS = 3600.0  # Discord does not say that a form was closed; one that nobody sends is forgotten
 
 Interaction = discord.Interaction[Any]  # of a DiscordClient
@@ -31,9 +33,11 @@ def answer_view(reply: Reply, *, helpers: bool) -> discord.ui.View:
     return view
 
 
-def noted_view(reply: str) -> discord.ui.View:
-    """The way back, on the note that a vote was taken."""
+def noted_view(reply: str, rating: int) -> discord.ui.View:
+    """What can still be done about a vote, on the note that it was taken."""
     view = discord.ui.View(timeout=None)
+    if rating < 0:
+        view.add_item(SayWhyButton(reply))
     view.add_item(TakeBackButton(reply))
     return view
 
@@ -81,6 +85,24 @@ class TakeBackButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf
         await interaction.client.feedback.take_back(interaction, self.reply)
 
 
+class SayWhyButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"say_why:{REPLY_ID}"):
+    """Opens the form behind a thumbs-down, for those who have closed it."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(discord.ui.Button(label="Say what was wrong", custom_id=f"say_why:{reply}"))
+        self.reply = reply
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: Interaction, item: discord.ui.Item[Any], match: "re.Match[str]", /
+    ) -> "SayWhyButton":
+        return cls(match["reply"])
+
+    @excused
+    async def callback(self, interaction: Interaction) -> None:
+        await interaction.client.feedback.say_why(interaction, self.reply)
+
+
 class PersonButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"person:{REPLY_ID}"):
     """Asks those who help with the topic."""
 
@@ -120,7 +142,7 @@ class ResolveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"
         await interaction.client.feedback.resolve(interaction, self.reply, self.asker)
 
 
-DYNAMIC = (VoteButton, TakeBackButton, PersonButton, ResolveButton)
+DYNAMIC = (VoteButton, TakeBackButton, SayWhyButton, PersonButton, ResolveButton)
 
 
 class Form(discord.ui.Modal):
@@ -168,13 +190,18 @@ def text_field(
     return discord.ui.Label(text=label, description=hint, component=entry)
 
 
-def route_field(label: str, routes: Sequence[str], *, unknown: bool) -> discord.ui.Label[Any]:
-    """A choice among the routes."""
-    shown = {**dict.fromkeys(routes, ""), "general": "General knowledge"} | (
-        {"unknown": "I don't know where"} if unknown else {}
-    )
-    options = [discord.SelectOption(label=(text or name)[:LONGEST_OPTION], value=name) for name, text in shown.items()]
+def route_field(
+    label: str, domains: Sequence[DomainSettings], *, empty: str, unknown: bool = False
+) -> discord.ui.Label[Any]:
+    """A choice among the routes. *empty*: what it means to choose none; *unknown*: whether one may not know."""
+    others = [discord.SelectOption(label="General knowledge", value=GENERAL, description=NO_DOCUMENTS)]
+    if unknown:
+        others.append(discord.SelectOption(label="I don't know where", value="unknown"))
+    options = [
+        discord.SelectOption(label=each.name, value=each.name, description=each.description[:LONGEST_OPTION] or None)
+        for each in domains[: MOST_OPTIONS - len(others)]
+    ]
     choice: discord.ui.Select[Any] = discord.ui.Select(
-        custom_id="route", options=options[:MOST_OPTIONS], required=False, placeholder="Nothing chosen"
+        custom_id="route", options=[*options, *others], required=False, min_values=0, placeholder=empty
     )
     return discord.ui.Label(text=label, component=choice)

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot import wording
-from bot.messages import Citation, Exchange, Reply, Stored
+from bot.messages import GENERAL, Citation, Exchange, Reply, Stored
 from bot.settings import DomainSettings
 from connectors.markup import harmless, split
 from connectors.slack.text import escaped, link, shortened
+from connectors.votes import BETTER, FORM, NOTED, RIGHT, THERE, WHERE
 
 Block = dict[str, Any]
 
@@ -22,6 +23,7 @@ PAGE = 8_500  # characters of an answer in one message; the citations need room 
 FALLBACK = 3_000  # characters of the plain text that notifications and screen readers get
 # Of the citations, characters: with 8 of them there is room left for a page.
 CITED, TITLE, PLACE, QUOTE, QUOTED = 8, 80, 250, 150, 220
+OPTIONS, DESCRIPTION = 100, 75  # of a choice: how many, and characters of what is said of one
 
 VOTE, WHY, ASK_PERSON, RESOLVE, RESOLVED = "vote", "why", "ask_person", "resolve", "resolved"
 TAKE_BACK, SAY_WHY, FORGET_ME, ASK_ABOUT = "take_back", "say_why", "forget_me", "ask_about"
@@ -39,7 +41,7 @@ def answer(page: str, reply: Reply, *, helpers: bool) -> list[Block]:
 
 def below(reply: Reply, *, helpers: bool) -> list[Block]:
     """What stands below the text of an answer."""
-    return [_origin(reply), _votes(reply), *([_person(reply)] if helpers else [])]
+    return [*_origin(reply), _votes(reply), *([_person(reply)] if helpers else [])]
 
 
 def fallback(text: str) -> str:
@@ -57,18 +59,30 @@ def notice(text: str) -> list[Block]:
     return [_section(text)]
 
 
-def _origin(reply: Reply) -> Block:
-    cited = [_mrkdwn(_citation(citation)) for citation in reply.citations[:CITED]]
-    return {"type": "context", "elements": [*cited, _mrkdwn(escaped(wording.origin(reply)))]}
+def _origin(reply: Reply) -> list[Block]:
+    """Where an answer comes from; nothing where it is the bot's own words."""
+    if not (signed := wording.signed(reply)):
+        return []
+    lines = [*map(_citation, reply.citations[:CITED]), *_to_read_on(reply), escaped(signed)]
+    return [{"type": "context", "elements": [_mrkdwn(line) for line in lines]}]
 
 
 def _citation(citation: Citation) -> str:
     """Title, linked, and quote; all citations of a message have to fit beside a page."""
-    title = shortened(citation.title, TITLE)
-    place = link(title, citation.url)
-    if len(place) > PLACE:
-        place = _cut(escaped(title), PLACE)
-    return f"[{citation.number}] {place}: “{_cut(escaped(shortened(citation.quote, QUOTE)), QUOTED)}”"
+    quote = _cut(escaped(shortened(citation.quote, QUOTE)), QUOTED)
+    return f"[{citation.number}] {_linked(citation.title, citation.url)}: “{quote}”"
+
+
+def _to_read_on(reply: Reply) -> list[str]:
+    """The pages that were looked into in vain, as one line of links."""
+    near = dict.fromkeys((each.title or each.document, each.url) for each in reply.passages if each.url)
+    return [f"Read on: {', '.join(_linked(*each) for each in near)}"] if near and reply.abstained else []
+
+
+def _linked(title: str, url: str | None) -> str:
+    title = shortened(title, TITLE)
+    place = link(title, url)
+    return place if len(place) <= PLACE else _cut(escaped(title), PLACE)
 
 
 def _cut(text: str, limit: int) -> str:
@@ -107,35 +121,24 @@ def noted(reply: str, rating: int) -> list[Block]:
     ]
 
 
-def why(reply: str, routes: Sequence[str]) -> Block:
+def why(reply: str, domains: Sequence[DomainSettings]) -> Block:
     """The form behind a thumbs-down. Its values come back as `reason`, `correction` and `route`."""
     return {
         "type": "modal",
         "callback_id": WHY,
         "private_metadata": reply,
-        "title": _plain("What was wrong?"),
+        "title": _plain(FORM),
         "submit": _plain("Send"),
         "close": _plain("Skip"),
         "blocks": [
-            _input("reason", "What was wrong with it?", hint="Your 👎 is noted; all of this is optional."),
-            _input("correction", "What would the right answer have been?"),
-            {
-                "type": "input",
-                "block_id": "route",
-                "optional": True,
-                "label": _plain("Did it look in the wrong place?"),
-                "element": {
-                    "type": "static_select",
-                    "action_id": "value",
-                    "placeholder": _plain("It should have looked in…"),
-                    "options": [_option(route) for route in (*routes, "general", "unknown")][:100],
-                },
-            },
+            _input("reason", BETTER, hint=NOTED),
+            _input("correction", RIGHT),
+            _route(WHERE, domains, empty=THERE, unknown=True),
         ],
     }
 
 
-def ask_about(text: str, address: Mapping[str, str], routes: Sequence[str]) -> Block:
+def ask_about(text: str, address: Mapping[str, str], domains: Sequence[DomainSettings]) -> Block:
     """The form behind "Ask about this". Its values come back as `question` and `route`."""
     question = _input("question", "Your question", initial=text[:2_900])
     question["optional"] = False
@@ -148,18 +151,7 @@ def ask_about(text: str, address: Mapping[str, str], routes: Sequence[str]) -> B
         "close": _plain("Cancel"),
         "blocks": [
             question,
-            {
-                "type": "input",
-                "block_id": "route",
-                "optional": True,
-                "label": _plain("Where should I look?"),
-                "element": {
-                    "type": "static_select",
-                    "action_id": "value",
-                    "placeholder": _plain("Let me find out"),
-                    "options": [_option(route) for route in (*routes, "general")][:100],
-                },
-            },
+            _route("Where should I look?", domains, empty="Let me find out"),
             {"type": "context", "elements": [_mrkdwn("Only you will see the answer.")]},
         ],
     }
@@ -213,9 +205,10 @@ def home(domains: Sequence[DomainSettings], stored: Stored, days: int, admins: s
                 "Write to me here, mention me in a channel, or type `/ask` and your question for an answer that only "
                 f"you see. Begin with `{escaped(domains[0].name) if domains else 'general'}:` to choose where I look."
             ),
-            {"type": "header", "text": _plain("What I keep of you")},
+            {"type": "header", "text": _plain("What I keep about you")},
             _section(
-                f"{stored.questions} questions with their answers and {stored.votes} votes, for at most {days} days. "
+                f"{wording.counted(stored.questions, 'question')} and {wording.counted(stored.votes, 'vote')}, "
+                f"with my answers, for at most {days} days. "
                 "What you write in direct messages and private channels never trains a model that others use."
             ),
             {"type": "actions", "elements": [forget]},
@@ -245,9 +238,19 @@ def _confirm(title: str, text: str, yes: str) -> Block:
     return {"title": _plain(title), "text": _plain(text), "confirm": _plain(yes), "deny": _plain("Cancel")}
 
 
-def _option(route: str) -> Block:
-    shown = {"general": "General knowledge", "unknown": "I don't know where"}.get(route, route)
-    return {"text": _plain(shown), "value": route}
+def _route(label: str, domains: Sequence[DomainSettings], *, empty: str, unknown: bool = False) -> Block:
+    """A choice among the routes. *empty*: what it means to choose none; *unknown*: whether one may not know."""
+    others = [_option(GENERAL, "General knowledge", "What the model knows by itself, without documents")]
+    if unknown:
+        others.append(_option("unknown", "I don't know where"))
+    named = [_option(each.name, each.name, each.description) for each in domains[: OPTIONS - len(others)]]
+    select = {"type": "static_select", "action_id": "value", "placeholder": _plain(empty), "options": [*named, *others]}
+    return {"type": "input", "block_id": "route", "optional": True, "label": _plain(label), "element": select}
+
+
+def _option(route: str, shown: str, description: str = "") -> Block:
+    option = {"text": _plain(shown), "value": route}
+    return option | ({"description": _plain(shortened(description, DESCRIPTION))} if description else {})
 
 
 def _input(name: str, label: str, *, hint: str = "", initial: str = "") -> Block:

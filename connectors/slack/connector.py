@@ -13,26 +13,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from pydantic import SecretStr
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot import wording
 from bot.messages import Message, Pending
-from bot.ports import (
-    ExchangeStore,
-    FeedbackHandler,
-    FeedbackStore,
-    FileReader,
-    Inbox,
-    MessageHandler,
-    OnText,
-    People,
-)
-from bot.settings import Secrets, Settings
+from bot.ports import FeedbackHandler, MessageHandler, OnText
+from bot.settings import Secrets
 from connectors.access import help_channel
-from connectors.desk import Desk, Errand, Errands, Screen
-from connectors.quota import Quota
+from connectors.desk import PAUSE, Errand, Errands, Screen
+from connectors.parts import Parts
 from connectors.slack import blocks as slack_blocks
 from connectors.slack import events as slack_events
 from connectors.slack.api import SlackApi, quiet_logger, web_client, web_session
@@ -46,23 +38,17 @@ from connectors.slack.rooms import SlackRooms
 from connectors.slack.screen import ThreadScreen
 from connectors.slack.socket import connect
 from connectors.slack.text import plain
-from connectors.votes import Votes
 
 
 @dataclass
 class SlackConnector:
     """One Slack app, in one workspace or many."""
 
-    settings: Settings
+    parts: Parts
     secrets: Secrets
-    inbox: Inbox
-    exchanges: ExchangeStore
-    votes: FeedbackStore
-    people: People
-    read_file: FileReader
     engine: AsyncEngine  # of the database, for the installations of several workspaces
     ping_interval: float = 10.0  # seconds between two looks at the socket
-    pause: float = 0.5  # seconds before the first new try of what Slack did not take
+    pause: float = PAUSE  # seconds before the first new try of what Slack did not take
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -82,7 +68,7 @@ class SlackConnector:
     @asynccontextmanager
     async def connected(self, on_message: MessageHandler, on_feedback: FeedbackHandler) -> AsyncIterator["SlackApp"]:
         """Connected while the block runs."""
-        slack, secrets = self.settings.slack, self.secrets
+        slack, secrets = self.parts.settings.slack, self.secrets
         async with AsyncExitStack() as opened:
             session = await opened.enter_async_context(web_session())
             client = web_client(slack.api_base_url, session, retries=3, pause=self.pause)
@@ -91,7 +77,7 @@ class SlackConnector:
             if oauth is not None:
                 workspaces = ManyWorkspaces(oauth.installation_store, self.engine)  # type: ignore[arg-type]  # it is ours
             else:
-                workspaces = OneWorkspace(client, secrets.slack_bot_token.get_secret_value())  # type: ignore[union-attr]
+                workspaces = OneWorkspace(client, _text(secrets.slack_bot_token))
                 await workspaces.find("")
             api = SlackApi(slack.api_base_url, session, _token_of(workspaces), pause=self.pause)
             app = SlackApp(self, api, workspaces, on_message, on_feedback)
@@ -100,7 +86,7 @@ class SlackConnector:
                 name="pointsman",
                 logger=quiet_logger(),
                 client=client,
-                signing_secret=secrets.slack_signing_secret.get_secret_value() if secrets.slack_signing_secret else "",
+                signing_secret=_text(secrets.slack_signing_secret),
                 process_before_response=True,  # what a listener was told is stored before it is acknowledged
                 authorize=Authorize(workspaces),  # type: ignore[arg-type]  # it takes its own class as well
                 oauth_settings=oauth,
@@ -118,6 +104,10 @@ class SlackConnector:
             if secrets.slack_signing_secret:
                 app.port = await opened.enter_async_context(serve_http(bolt, slack.host, slack.port))
             yield app
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
 
 
 def _token_of(workspaces: Workspaces) -> Callable[[str], Awaitable[str]]:
@@ -141,32 +131,23 @@ class SlackApp:
         on_message: MessageHandler,
         on_feedback: FeedbackHandler,
     ) -> None:
-        settings = connector.settings
-        self.api, self.inbox, self.errands = api, connector.inbox, Errands()
+        parts, settings = connector.parts, connector.parts.settings
+        self.api, self.inbox, self.errands = api, parts.inbox, Errands()
         self._domains, self._workspaces = settings.domains, workspaces
         self._rooms = SlackRooms(
             api=api,
             access=settings.access,
-            exchanges=connector.exchanges,
-            read_file=connector.read_file,
+            exchanges=parts.exchanges,
+            read_file=parts.read_file,
             bot_user=self._bot_user,
         )
-        self._home = SlackHome(api, settings, connector.people)
-        limits = settings.limits
-        self.desk = Desk(
-            platform=self,
-            inbox=self.inbox,
-            exchanges=connector.exchanges,
-            on_message=on_message,
-            introduction=wording.introduction({domain.name: domain for domain in self._domains}),
-            quota=Quota(limits.questions_per_user_per_hour, limits.questions_per_workspace_per_hour),
-            pause=connector.pause,
-        )
+        self._home = SlackHome(api, settings, parts.people)
+        self.desk = parts.desk(self, on_message, pause=connector.pause)
         self._feedback = SlackFeedback(
             api=api,
             rooms=self._rooms,
-            exchanges=connector.exchanges,
-            votes=Votes(PLATFORM, connector.exchanges, connector.votes, on_feedback),
+            exchanges=parts.exchanges,
+            votes=parts.votes_on(PLATFORM, on_feedback),
             domains=self._domains,
         )
 
@@ -265,7 +246,7 @@ class SlackApp:
             "response_url": body["response_url"],
         }
         text = plain(body["message"].get("text", ""), bot=context["bot_user_id"])
-        view = slack_blocks.ask_about(text, address, [domain.name for domain in self._domains])
+        view = slack_blocks.ask_about(text, address, self._domains)
         await ack()
         self.errands.start(partial(ask_by_form, self.api, body, view))
 

@@ -56,7 +56,7 @@ class SlackFeedback:
         return partial(self._open_or_say, body, self._form(body["actions"][0]["value"]))
 
     def _form(self, reply: str) -> Mapping[str, Any]:
-        return slack_blocks.why(reply, [domain.name for domain in self.domains])
+        return slack_blocks.why(reply, self.domains)
 
     async def explain(self, body: Payload) -> Errand | None:
         """What somebody wrote into the form behind a thumbs-down."""

@@ -144,7 +144,7 @@ async def oauth_settings(settings: SlackSettings, secrets: Secrets, engine: Asyn
     installations = AsyncSQLAlchemyInstallationStore(client_id=client_id, engine=engine)
     states = AsyncSQLAlchemyOAuthStateStore(expiration_seconds=STATE_SECONDS, engine=engine)
     await installations.create_tables()  # type: ignore[no-untyped-call]  # not annotated
-    await states.create_tables()  # type: ignore[no-untyped-call]
+    await states.create_tables()  # type: ignore[no-untyped-call]  # the same
     return AsyncOAuthSettings(
         client_id=client_id,
         client_secret=client_secret.get_secret_value(),

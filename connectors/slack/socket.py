@@ -1,10 +1,8 @@
 """Socket Mode: the connection over which Slack tells us everything."""
 
-from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
-
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 
+from connectors.proxies import proxy_for
 from connectors.slack.api import MAKE_ANEW, trying
 
 
@@ -15,8 +13,7 @@ async def connect(handler: AsyncSocketModeHandler, api_base_url: str) -> None:
     Raises: ConnectorError, where the SDK by itself would try a wrong token for ever.
     """
     socket = handler.client
-    if proxy_bypass(urlsplit(api_base_url).hostname or ""):  # the SDK does not know NO_PROXY
-        socket.proxy = None
+    socket.proxy = proxy_for(api_base_url)  # the SDK does not know NO_PROXY
     with trying("SLACK_APP_TOKEN", "apps.connections.open", socket.web_client, MAKE_ANEW):
         socket.wss_uri = await socket.issue_new_wss_url()
     await handler.connect_async()  # type: ignore[no-untyped-call]  # not annotated

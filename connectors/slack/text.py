@@ -30,7 +30,7 @@ def _spelled(match: "re.Match[str]", bot: str) -> str:
 def mentions_somebody_else(text: str, *, bot: str) -> bool:
     """Whether *text* opens by addressing another person."""
     match = re.match(r"\s*<@([A-Z0-9]+)", text)
-    return bool(match) and match[1] != bot  # type: ignore[index]  # there is a match
+    return match is not None and match[1] != bot
 
 
 def escaped(text: str) -> str:

@@ -3,15 +3,18 @@
 import asyncio
 import resource
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 from tables import WORK, show, work_folder
 
 from bot.app import Installation, open_installation
-from bot.messages import Message
+from bot.learning.standing import StandingDecisions
+from bot.messages import Decided, Exchange, Message, Reply, Review
 from bot.settings import DomainSettings, Settings, StorageSettings
 
+MANY = 5_000  # reviewed answers
 QUESTIONS = (
     "How do I ingest my own documents?",
     "Where are the answers kept?",
@@ -47,8 +50,11 @@ async def measure() -> list[dict[str, object]]:
         await here.generator.warm_up()
         model = time.monotonic() - begin
         times: dict[str, list[float]] = {}
+        standing = StandingDecisions(ManyDecisions(), here.encoder)
+        await standing.catch_up()
         for number, question in enumerate(QUESTIONS):
-            for stage, seconds in (await _one(here, question, number)).items():
+            stages = await _one(here, question, number) | await _reviewed(here, standing, question)
+            for stage, seconds in stages.items():
                 times.setdefault(stage, []).append(seconds * 1000)
         table: list[dict[str, object]] = [{"stage": stage, "ms": median(found)} for stage, found in times.items()]
         table.append({"stage": "open the installation", "ms": opened * 1000})
@@ -72,6 +78,42 @@ async def _one(here: Installation, question: str, number: int) -> dict[str, floa
     names = ("embed", "retrieve", "route")
     stages = {name: after - before for name, before, after in zip(names, marks, marks[1:], strict=False)}
     return {**stages, "first token, in all": reply.seconds_to_first_token, "answer, in all": reply.seconds}
+
+
+async def _reviewed(here: Installation, standing: StandingDecisions, question: str) -> dict[str, float]:
+    """What a question costs where answers were reviewed, and none of them is its own."""
+    query = await here.retriever.embed(question)
+    marks = [time.monotonic()]
+    await here.stores.reviews.count()
+    marks.append(time.monotonic())
+    await standing.about(query)
+    marks.append(time.monotonic())
+    return {"see whether reviews changed": marks[1] - marks[0], f"compare with {MANY:,} reviewed": marks[2] - marks[1]}
+
+
+class ManyDecisions:
+    """As many approved answers as a busy year brings."""
+
+    async def count(self) -> int:
+        return MANY
+
+    async def since(self, number: int, *, limit: int) -> Sequence[Decided]:
+        return [self._decided(n) for n in range(number + 1, min(number + limit, MANY) + 1)]
+
+    def _decided(self, number: int) -> Decided:
+        reply = Reply(
+            id=str(number),
+            route="handbook",
+            probability=1.0,
+            domain_probability=1.0,
+            adapter="none",
+            prompt="domain/answer@1",
+            model="none",
+            question=f"What is part number {number} good for?",
+        )
+        message = Message(id=f"event {number}", text=reply.question)
+        review = Review(reply=reply.id, state="approved", by="bench")
+        return Decided(number=number, review=review, exchange=Exchange(message=message, reply=reply, complete=True))
 
 
 def run() -> list[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 import time
 
+import bench_discord
 import bench_privacy
 import bench_reading
 import bench_retrieval
@@ -17,6 +18,7 @@ def main() -> None:
     begin = time.monotonic()
     show("Stages of one question, and memory", bench_stages.run())
     show("Slack under load (200 people within a minute)", bench_slack.run())
+    show("Discord under load (200 people within a minute)", bench_discord.run())
     if not DATA.is_dir():
         print(f"\nThe public data is not at {DATA}: the other tables are left out.")
         return

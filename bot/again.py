@@ -1,0 +1,54 @@
+"""A stored question, answered once more in another way: what changes, as work for the owner of the index."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+from uuid import uuid4
+
+from bot.accounts import Rerun
+from bot.app import Installation
+from bot.examinee import Unkept
+from bot.messages import GENERAL, Citation, Exchange, Message, Passage, Reply
+from bot.ports import Progress
+from bot.rows import Row
+
+
+def work_of(exchange: Exchange, rerun: Rerun) -> Row:
+    """What the owner of the index needs to know, as JSON holds it."""
+    reply, labels = exchange.reply, exchange.message.labels
+    given = None if rerun.search or reply.route == GENERAL else rerun.passages
+    if given is None and not rerun.search and reply.route != GENERAL:
+        given = tuple(passage.text for passage in reply.passages)
+    return {
+        "text": reply.question or exchange.message.text,
+        "route": reply.route,
+        "adapter": rerun.adapter or (reply.adapter if reply.adapter != "none" else None),
+        "prompt": rerun.prompt,
+        "passages": None if given is None else list(given),
+        "labels": None if labels is None else sorted(labels),
+    }
+
+
+async def answer_again(here: Installation, payload: Mapping[str, Any], progress: Progress) -> Row:
+    """The reply to a question that was asked before; nothing of it is kept."""
+    progress(0, 1, "Answering")
+    assistant = replace(here.assistant_with(payload["adapter"]), exchanges=Unkept())
+    if payload["prompt"]:
+        assistant = replace(assistant, prompts=assistant.prompts.only(payload["prompt"]))
+    labels, passages = payload["labels"], payload["passages"]
+    reply = await assistant.reply_to(
+        Message(
+            id=f"again-{uuid4().hex}",
+            text=payload["text"],
+            route=payload["route"],
+            labels=None if labels is None else frozenset(labels),
+            passages=None if passages is None else tuple(passages),
+        )
+    )
+    return asdict(reply)
+
+
+def reply_of(row: Mapping[str, Any]) -> Reply:
+    """The reply in what the owner of the index answered."""
+    citations = tuple(Citation(**each) for each in row["citations"])
+    return Reply(**{**row, "citations": citations, "passages": tuple(Passage(**each) for each in row["passages"])})

@@ -1,0 +1,116 @@
+"""
+The console's words in each of its languages: message catalogues (gettext), and templates that speak them.
+
+English is the source. Each other language is a file `languages/<code>.po`; it is read at the start, and nothing is
+compiled.
+"""
+
+import gettext
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_datetime, format_timedelta
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bot.messages import now
+
+FOLDER = Path(__file__).parent
+ENGLISH = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language: how it says things, and the templates in it."""
+
+    code: str
+    name: str  # in the language itself
+    translations: gettext.NullTranslations
+    templates: Environment
+
+    def say(self, text: str, /, **values: object) -> str:
+        """*text*, translated, with *values* in place."""
+        said = self.translations.gettext(text)
+        return said % values if values else said
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every language there is."""
+
+    languages: Mapping[str, Language] = field(default_factory=lambda: _read(FOLDER / "languages"))
+
+    def choose(self, chosen: str | None, accepted: str) -> Language:
+        """The language that somebody chose, else the first that their browser accepts, else English."""
+        for code in (chosen or "", *_preferred(accepted)):
+            if code in self.languages:
+                return self.languages[code]
+        return self.languages[ENGLISH]
+
+
+def _read(folder: Path) -> dict[str, Language]:
+    found = {ENGLISH: _language(ENGLISH, gettext.NullTranslations())}
+    for path in sorted(folder.glob("*.po")):
+        with path.open("rb") as file:
+            catalogue = read_po(file, locale=path.stem)
+        compiled = io.BytesIO()
+        write_mo(compiled, catalogue)
+        compiled.seek(0)
+        found[path.stem] = _language(path.stem, gettext.GNUTranslations(compiled))
+    return found
+
+
+def _language(code: str, translations: gettext.NullTranslations) -> Language:
+    templates = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]  # by the extension
+    locale = Locale.parse(code)
+    templates.filters |= {
+        "moment": partial(_moment, locale),
+        "ago": partial(_ago, locale),
+        "number": partial(_number, locale),
+        "share": partial(_share, locale),
+    }
+    return Language(code, str(locale.display_name).capitalize(), translations, templates)
+
+
+def _moment(locale: Locale, at: datetime) -> str:
+    return str(format_datetime(at, "medium", locale=locale)) + " UTC"
+
+
+def _ago(locale: Locale, at: datetime) -> str:
+    return str(format_timedelta(at - now(), add_direction=True, locale=locale))
+
+
+def _number(locale: Locale, value: Any) -> str:
+    return str(format_decimal(value, locale=locale))
+
+
+def _share(locale: Locale, value: float) -> str:
+    return str(format_percent(value, locale=locale))
+
+
+def _preferred(accepted: str) -> Sequence[str]:
+    """The languages of an Accept-Language header, most wanted first."""
+    found: list[tuple[float, str]] = []
+    for part in accepted.split(",")[:20]:
+        code, _, quality = part.partition(";q=")
+        try:
+            found.append((-float(quality or 1), code.strip().lower().partition("-")[0]))
+        except ValueError:
+            continue
+    return [code for _, code in sorted(found, key=lambda each: each[0])]

@@ -1,0 +1,73 @@
+"""People: who may sign in, and what they may do."""
+
+import secrets
+
+from aiohttp import web
+
+from bot.accounts import ROLES, Account, Role, account_name
+from bot.console.routes import Routes
+from bot.console.visits import Visit
+from bot.errors import InputError
+
+N_ = str  # marks text for the catalogue that is said later
+routes = Routes(title=N_("People"), home="/people", need="admin")
+
+
+@routes.get("/people", need="admin")
+async def show(visit: Visit) -> web.StreamResponse:
+    """Show every account."""
+    people = await visit.parts.accounts.all()
+    return visit.page(
+        "people.html",
+        people=people,
+        roles=ROLES,
+        company=visit.parts.company,
+        suggestion=secrets.token_urlsafe(15),
+        did=visit.field("did"),
+        name=visit.field("name"),
+    )
+
+
+@routes.post("/people", need="admin")
+async def create(visit: Visit) -> web.StreamResponse:
+    """Add an account: with a password, or without one for somebody who signs in with the company's."""
+    name, password = account_name(visit.required("name")), visit.field("password")
+    if not password and visit.parts.company is None:
+        raise InputError(visit.say("Give a password; there is no company sign-in that could do without."))
+    hashed = await visit.parts.passwords.hash(password, name) if password else None
+    await visit.parts.accounts.add(Account(name=name, role=_role(visit), password=hashed), by=visit.account.name)
+    return visit.see("/people", did="added", name=name)
+
+
+@routes.post("/people/{name}/role", need="admin")
+async def change_role(visit: Visit) -> web.StreamResponse:
+    """Give somebody another role."""
+    name = visit.request.match_info["name"]
+    await visit.parts.accounts.change(name, by=visit.account.name, role=_role(visit))
+    return visit.see("/people", did="role", name=name)
+
+
+@routes.post("/people/{name}/disable", need="admin")
+async def disable(visit: Visit) -> web.StreamResponse:
+    """Shut somebody out at once, or let them in again."""
+    name, off = visit.request.match_info["name"], visit.field("disabled") == "yes"
+    if off and name == visit.account.name:
+        raise InputError(visit.say("You cannot disable yourself; ask another admin."))
+    await visit.parts.accounts.change(name, by=visit.account.name, disabled=off)
+    return visit.see("/people", did="disabled" if off else "enabled", name=name)
+
+
+@routes.post("/people/{name}/password", need="admin")
+async def reset_password(visit: Visit) -> web.StreamResponse:
+    """Give somebody a new password; they are signed out everywhere."""
+    name = visit.request.match_info["name"]
+    hashed = await visit.parts.passwords.hash(visit.required("password"), name)
+    await visit.parts.accounts.change(name, by=visit.account.name, password=hashed)
+    return visit.see("/people" if name != visit.account.name else "/signin", did="password", name=name)
+
+
+def _role(visit: Visit) -> Role:
+    role = visit.field("role")
+    if role not in ROLES:
+        raise InputError(visit.say("There is no role “%(role)s”.", role=role))
+    return role

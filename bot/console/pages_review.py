@@ -1,0 +1,241 @@
+"""Review: the answers that wait for a person, one of them with its whole lineage, and what to decide about it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import date
+from typing import Any, cast, get_args
+from urllib.parse import parse_qsl, urlencode
+
+from aiohttp import web
+
+from bot.accounts import Rerun, ReviewFilter, Vote
+from bot.console.differences import differences
+from bot.console.routes import Routes
+from bot.console.visits import Visit, local
+from bot.errors import InputError
+from bot.messages import GENERAL, Exchange, Fault, Review, ReviewState, Turn
+
+N_ = str  # marks text for the catalogue that is said later
+THREAD = 20  # exchanges of a conversation that are shown
+AT_ONCE = 200  # answers that are decided on together, at most
+ACTIONS: Mapping[str, ReviewState] = {
+    "approve": "approved",
+    "correct": "corrected",
+    "reject": "rejected",
+    "reroute": "rejected",
+    "pass": "needs_person",
+}
+STATES = ("new", "approved", "corrected", "rejected", "needs_person", "any")
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+VOTES: tuple[Vote, ...] = get_args(Vote)
+
+routes = Routes(title=N_("Review"), home="/review", need="viewer")
+
+
+@routes.get("/review", need="viewer")
+async def show(visit: Visit) -> web.StreamResponse:
+    """Show the list, most useful first, a page at a time."""
+    wanted = _wanted(visit)
+    after, before = visit.field("after") or None, visit.field("before") or None
+    answers = visit.parts.answers
+    page, choices = await asyncio.gather(answers.page(wanted, after=after, before=before), answers.choices())
+    return visit.page(
+        "review.html",
+        page=page,
+        wanted=wanted,
+        choices=choices,
+        query=_query(wanted),
+        filtered=wanted != ReviewFilter(),
+        states=STATES,
+        kinds=VOTES,
+        targets=_targets(visit),
+        faults=FAULTS,
+        decided=visit.request.query.getall("decided", []),
+        did=visit.field("did"),
+    )
+
+
+@routes.get("/review/count", need="viewer")
+async def count(visit: Visit) -> web.StreamResponse:
+    """Say how many answers the filter lets through: a number that the page can do without at first."""
+    return visit.data({"count": await visit.parts.answers.count(_wanted(visit))})
+
+
+@routes.get("/review/hints", need="viewer")
+async def hints(visit: Visit) -> web.StreamResponse:
+    """Say which lines ask nearly the same, and which may hold personal data: a model looks at them."""
+    replies = visit.request.query.getall("reply", [])[:AT_ONCE]
+    found = await visit.parts.curator.hints(replies)
+    return visit.data({reply: {"group": group, "personal": list(kinds)} for reply, (group, kinds) in found.items()})
+
+
+@routes.get("/review/{reply}", need="viewer")
+async def show_one(visit: Visit) -> web.StreamResponse:
+    """Show one answer with its whole lineage; for the script, without the frame around it."""
+    exchange = await _exchange(visit)
+    template = "answer.html" if visit.field("part") else "answer_page.html"
+    return visit.page(template, **await _lineage(visit, exchange), back=local(visit.field("back"), "/review"))
+
+
+@routes.post("/review/decide", need="curator")
+async def decide(visit: Visit) -> web.StreamResponse:
+    """Keep a decision on one answer or on several, all of them or none."""
+    replies, action = visit.fields("reply")[:AT_ONCE], visit.field("action")
+    if not replies or action not in ACTIONS:
+        raise InputError(visit.say("Choose at least one answer, and what is to become of it."))
+    if action == "correct" and len(replies) > 1:
+        raise InputError(visit.say("A correction is for one answer; choose one."))
+    decision = Review(reply="", state=ACTIONS[action], by=visit.account.name, **_details(visit, action))
+    await visit.parts.curator.decide([replace(decision, reply=reply) for reply in dict.fromkeys(replies)])
+    return _after(visit, replies, decision.state)
+
+
+@routes.post("/review/undo", need="curator")
+async def undo(visit: Visit) -> web.StreamResponse:
+    """Take back the latest decision on one answer or on several."""
+    replies = visit.fields("reply")[:AT_ONCE]
+    if not replies:
+        raise InputError(visit.say("Choose at least one answer, and what is to become of it."))
+    standing = await visit.parts.curator.undo(replies, by=visit.account.name)
+    return _after(visit, replies, standing[0].state, did="undone")
+
+
+@routes.post("/review/{reply}/again", need="curator")
+async def again(visit: Visit) -> web.StreamResponse:
+    """Answer the same question in another way, and show what changed; nothing of it is stored."""
+    exchange = await _exchange(visit)
+    given = visit.field("passages")
+    chosen = [exchange.reply.passages[number].text for number in _numbers(visit, len(exchange.reply.passages))]
+    own = visit.field("own").strip()
+    rerun = Rerun(
+        adapter=visit.field("adapter") or None,
+        prompt=visit.field("prompt") or None,
+        passages=(*chosen, *([own] if own else [])) if given == "these" else None,
+        search=given == "search",
+    )
+    reply = await visit.parts.again(exchange, rerun)
+    return visit.page(
+        "again.html" if visit.field("part") else "again_page.html",
+        exchange=exchange,
+        reply=reply,
+        changed=differences(exchange.reply.text, reply.text),
+        settings=[
+            (name, before, now)
+            for name, before, now in (
+                (visit.say("Route"), exchange.reply.route, reply.route),
+                (visit.say("Adapter"), exchange.reply.adapter, reply.adapter),
+                (visit.say("Prompt"), exchange.reply.prompt, reply.prompt),
+                (visit.say("Passages"), str(len(exchange.reply.passages)), str(len(reply.passages))),
+                (visit.say("Supported"), f"{exchange.reply.grounding:.0%}", f"{reply.grounding:.0%}"),
+            )
+        ],
+    )
+
+
+async def _exchange(visit: Visit) -> Exchange:
+    found = await visit.parts.exchanges.find(visit.request.match_info["reply"])
+    if found is None:
+        raise InputError(visit.say("This answer is gone; it may be older than the time for which answers are kept."))
+    return found
+
+
+async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
+    """Everything that is known about an answer."""
+    parts, reply = visit.parts, exchange.reply.id
+    votes, decisions, thread = await asyncio.gather(
+        parts.answers.votes(reply),
+        parts.reviews.history(reply),
+        parts.exchanges.thread(exchange.message.thread, last=THREAD),
+    )
+    turns, lost = _prompt(visit, exchange)
+    corrections = [vote.correction for vote in votes if vote.correction]
+    return {
+        "exchange": exchange,
+        "votes": votes,
+        "decisions": decisions,
+        "state": decisions[-1].state if decisions else "new",
+        "thread": thread,
+        "turns": turns,
+        "lost": lost,
+        "proposal": corrections[-1] if corrections else exchange.reply.text,
+        "targets": _targets(visit),
+        "faults": FAULTS,
+        "adapters": ("none", *parts.adapters()),
+        "prompts": [template.label for template in parts.prompts.all()],
+    }
+
+
+def _prompt(visit: Visit, exchange: Exchange) -> tuple[tuple[Turn, ...], str]:
+    """The prompt as it was sent, as far as it can be put together again, or why it cannot."""
+    try:
+        return tuple(visit.parts.prompt_of(exchange)), ""
+    except InputError as exc:
+        return (), str(exc)
+
+
+def _details(visit: Visit, action: str) -> dict[str, Any]:
+    """What a decision says beside its state."""
+    answer, route, fault = visit.field("answer").strip(), visit.field("route"), visit.field("fault")
+    if route and route not in _targets(visit):
+        raise InputError(visit.say("There is no route “%(route)s”.", route=route))
+    if fault and fault not in FAULTS:
+        raise InputError(visit.say("There is no fault “%(fault)s”.", fault=fault))
+    if action == "reroute" and not route:
+        raise InputError(visit.say("Choose the route that would have been right."))
+    return {
+        "answer": answer if action == "correct" else None,
+        "route": route or None,
+        "fault": fault or ("route" if action == "reroute" else None),
+    }
+
+
+def _after(visit: Visit, replies: list[str], state: ReviewState, *, did: str = "") -> web.Response:
+    if not visit.wants_page:
+        return visit.data({"replies": replies, "state": state})
+    path, _, query = local(visit.field("back"), "/review").partition("?")
+    kept = [(name, value) for name, value in parse_qsl(query) if name not in ("did", "decided")]
+    named = [] if did else [("decided", reply) for reply in replies]
+    return visit.see(f"{path}?{urlencode([*kept, ('did', did or state), *named])}")
+
+
+def _wanted(visit: Visit) -> ReviewFilter:
+    """The filter in the address."""
+    field = visit.field
+    state, vote = field("state") or "new", field("vote")
+    if state not in STATES or vote not in VOTES:
+        raise InputError(visit.say("This filter does not exist; open the list anew."))
+    return ReviewFilter(
+        state=cast(Any, state),
+        route=field("route"),
+        vote=vote,
+        adapter=field("adapter"),
+        prompt=field("prompt"),
+        platform=field("platform"),
+        since=_day(visit, "since"),
+        until=_day(visit, "until"),
+        text=field("text").strip()[:200],
+    )
+
+
+def _query(wanted: ReviewFilter) -> dict[str, str]:
+    """*wanted* as the fields of an address, without those that say nothing."""
+    return {name: str(value) for name, value in asdict(wanted).items() if value and (name, value) != ("state", "new")}
+
+
+def _day(visit: Visit, name: str) -> date | None:
+    if not (text := visit.field(name)):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise InputError(visit.say("“%(text)s” is no date; write it like 2026-03-31.", text=text)) from exc
+
+
+def _numbers(visit: Visit, count: int) -> list[int]:
+    """The passages that were ticked."""
+    return [int(text) for text in visit.fields("passage") if text.isdecimal() and int(text) < count]
+
+
+def _targets(visit: Visit) -> tuple[str, ...]:
+    return (GENERAL, *visit.parts.domains)

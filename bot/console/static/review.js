@@ -1,0 +1,199 @@
+// The review page by keyboard: j and k choose, one key decides, the answer stands beside the list.
+import { get, post, say, word } from '/static/console.js';
+
+const list = document.getElementById('list');
+const pane = document.getElementById('pane') ?? document.getElementById('single');
+const keys = document.getElementById('keys');
+const keysOn = document.getElementById('keys-on');
+const wide = matchMedia('(min-width: 62rem)');
+const decided = []; // lists of replies, the latest last
+let loading = 0;
+
+const lines = () => [...(list?.querySelectorAll('li[data-reply]') ?? [])];
+const current = () => list?.querySelector('li[aria-current]');
+const article = () => pane?.querySelector('article');
+const ticked = () => lines().filter((line) => line.querySelector('input')?.checked);
+const at = () => current()?.dataset.reply ?? article()?.dataset.reply;
+
+async function choose(line, { focus = true } = {}) {
+  if (!line) return;
+  current()?.removeAttribute('aria-current');
+  line.setAttribute('aria-current', 'true');
+  if (focus) {
+    line.querySelector('a').focus();
+    line.scrollIntoView({ block: 'nearest' });
+  }
+  if (wide.matches) await show(line.dataset.reply);
+}
+
+async function show(reply) {
+  const mine = ++loading;
+  try {
+    const back = encodeURIComponent(location.pathname + location.search);
+    const text = await get(`/review/${reply}?part=1&back=${back}`, 'text/html');
+    if (mine !== loading) return; // somebody went on meanwhile
+    pane.innerHTML = text; // rendered and escaped by our own server
+    pane.scrollTop = 0;
+  } catch (problem) { say(problem.message); }
+}
+
+function step(by) {
+  const all = lines(), now = all.indexOf(current());
+  const next = all[now + by];
+  if (next) choose(next);
+  else if (by > 0) say(word('end'));
+}
+
+function mark(replies, state) {
+  for (const line of lines().filter((each) => replies.includes(each.dataset.reply))) {
+    line.dataset.state = state;
+    const badge = line.querySelector('.badge[class*="state-"]');
+    badge.className = `badge state-${state}`;
+    badge.textContent = word(`state-${state}`);
+    const tick = line.querySelector('input');
+    if (tick) tick.checked = false;
+  }
+  count();
+}
+
+async function decide(action, more = {}) {
+  if (!pane?.querySelector('#decide') && !list?.querySelector('.bulk')) return; // who only looks has no such form
+  const chosen = action === 'correct' ? [] : ticked();
+  const replies = chosen.length ? chosen.map((line) => line.dataset.reply) : [at()].filter(Boolean);
+  if (!replies.length) return;
+  const fields = [...replies.map((reply) => ['reply', reply]), ['action', action], ...Object.entries(more)];
+  try {
+    const { state } = await post('/review/decide', fields);
+    decided.push(replies);
+    mark(replies, state);
+    say(word(state));
+    if (list) step(chosen.length ? 0 : 1); else await show(replies[0]);
+  } catch (problem) { say(problem.message); }
+}
+
+async function undo() {
+  const replies = decided.pop() ?? (!list && at() ? [at()] : null);
+  if (!replies) { say(word('nothing')); return; }
+  try {
+    const { state } = await post('/review/undo', replies.map((reply) => ['reply', reply]));
+    mark(replies, state);
+    say(word('undone'));
+    if (list) await choose(lines().find((line) => line.dataset.reply === replies[0])); else await show(replies[0]);
+  } catch (problem) { say(problem.message); }
+}
+
+function count() {
+  const some = ticked().length, label = document.getElementById('chosen');
+  if (label) label.textContent = some ? word('chosen', { n: some }) : word('tick');
+}
+
+async function askAgain(form) {
+  const outcome = form.parentElement.querySelector('.outcome');
+  const button = form.querySelector('button');
+  button.disabled = true;
+  outcome.textContent = word('waiting');
+  try {
+    outcome.innerHTML = await post(form.action, [...new FormData(form), ['part', '1']], 'text/html');
+  } catch (problem) { outcome.textContent = problem.message; }
+  button.disabled = false;
+}
+
+function home() {
+  if (list) (current()?.querySelector('a') ?? list).focus(); else document.getElementById('question')?.focus();
+}
+
+// A field of the chosen answer; where there is no room beside the list, it is on the answer's own page.
+function field(name) {
+  if (list && !wide.matches) open();
+  return pane?.querySelector(`#${name}`);
+}
+
+function open() {
+  const link = current()?.querySelector('a');
+  if (link) location.href = link.href;
+}
+
+const KEYS = {
+  j: () => step(1), k: () => step(-1),
+  a: () => decide('approve'), x: () => decide('reject'), p: () => decide('pass'), u: undo,
+  e: () => { field('right-answer')?.focus(); field('right-answer')?.select(); },
+  r: () => field('right-route')?.focus(),
+  b: () => field('fault')?.focus(),
+  m: () => { const tick = current()?.querySelector('input'); if (tick) { tick.checked = !tick.checked; count(); } },
+  o: open,
+  g: () => { const box = field('again-box'); if (box) { box.open = true; box.querySelector('select').focus(); } },
+  '/': () => document.getElementById('text')?.focus(),
+  '?': () => keys.showModal(),
+};
+
+function pressed(event) {
+  if (event.ctrlKey && event.key === 'Enter' && event.target.id === 'right-answer') {
+    event.preventDefault();
+    decide('correct', { answer: event.target.value });
+    return;
+  }
+  if (event.key === 'Escape' && !keys.open) { home(); return; }
+  if (event.key === 'Enter' && event.target.id === 'right-route' && event.target.value) {
+    event.preventDefault();
+    decide('reroute', { route: event.target.value });
+  } else if (event.key === 'Enter' && event.target.id === 'fault' && event.target.value) {
+    event.preventDefault();
+    decide('reject', { fault: event.target.value });
+  }
+  const typing = event.target.matches('input:not([type="checkbox"]), select, textarea');
+  if (typing || keys.open || event.ctrlKey || event.metaKey || event.altKey || !keysOn.checked) return;
+  const action = KEYS[event.key];
+  if (action) { event.preventDefault(); action(); }
+}
+
+function submitted(event) {
+  const form = event.target;
+  if (form.matches('.again')) { event.preventDefault(); askAgain(form); return; }
+  if (!form.matches('#decide, #list')) return;
+  event.preventDefault();
+  if (event.submitter?.hasAttribute('data-undo')) { if (!decided.length) decided.push([at()]); undo(); return; }
+  const fields = new FormData(form), one = form.id === 'decide';
+  if (!one && !ticked().length && !current()) return;
+  const more = Object.fromEntries(['route', 'fault', ...(one ? ['answer'] : [])].map((name) => [name, fields.get(name) ?? '']));
+  decide(event.submitter?.value ?? 'approve', more);
+}
+
+async function hints() {
+  const known = new Map(lines().map((line) => [line.dataset.reply, line]));
+  if (!known.size) return;
+  const found = await get(`${list.dataset.hints}?${new URLSearchParams([...known.keys()].map((reply) => ['reply', reply]))}`).catch(() => ({}));
+  for (const [reply, { group, personal }] of Object.entries(found)) {
+    const line = known.get(reply);
+    if (group !== reply) { line.classList.add('alike'); badge(line, word('alike')); }
+    if (personal.length) badge(line, `${word('personal')}: ${personal.join(', ')}`);
+  }
+}
+
+function badge(line, text) {
+  const one = document.createElement('span');
+  one.className = 'badge hint';
+  one.textContent = text;
+  line.querySelector('.meta').append(one);
+}
+
+export function review() {
+  keysOn.checked = localStorage.getItem('keys') !== 'off';
+  keysOn.addEventListener('change', () => localStorage.setItem('keys', keysOn.checked ? 'on' : 'off'));
+  document.addEventListener('keydown', pressed);
+  document.addEventListener('submit', submitted);
+  document.getElementById('open-keys')?.addEventListener('click', () => keys.showModal());
+  document.getElementById('open-keys')?.removeAttribute('hidden');
+  if (!list) return;
+  list.addEventListener('change', count);
+  list.addEventListener('click', (event) => {
+    const link = event.target.closest('.queue a');
+    if (!link || !wide.matches || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    choose(link.closest('li'));
+  });
+  choose(lines()[0], { focus: false });
+  wide.addEventListener('change', () => { if (wide.matches && current()) show(at()); });
+  const shown = document.getElementById('count');
+  get(shown.dataset.count).then(({ count: n }) => { shown.textContent = word('count', { n: n.toLocaleString(document.documentElement.lang) }); }).catch(() => {});
+  hints();
+}

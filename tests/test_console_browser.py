@@ -1,0 +1,208 @@
+"""The console in a real browser: Debian's chromium, driven by its chromedriver."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.accounts import ROLES
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("chromium") and shutil.which("chromedriver")),
+    reason="no chromium here; `apt-get install chromium chromium-driver` brings it",
+)
+PATIENCE = 30.0  # seconds: a busy machine may take its time
+ROOT = Path(__file__).parent.parent
+SERVED = ROOT / "tests" / "console_served.py"
+SIZES = {"wide": (1300, 900), "narrow": (400, 900)}
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """A console with thirty answers in a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, str(SERVED), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+    ) as served:
+        assert served.stdout and served.stdin
+        yield served.stdout.readline().strip()
+        served.stdin.close()  # which ends it
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1300,900"):
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
+    driver.set_script_timeout(PATIENCE * 4)
+    yield driver
+    driver.quit()
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    """*what*, as soon as it is something."""
+    end = time.monotonic() + PATIENCE
+    while not (found := what()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+    return found
+
+
+def sign_in(browser: Any, address: str, role: str) -> None:
+    browser.delete_all_cookies()
+    browser.get(f"{address}/signin")
+    browser.find_element("id", "name").send_keys(role)
+    browser.find_element("id", "password").send_keys("correct horse battery\n")
+    wait_for(lambda: "/signin" not in browser.current_url)
+
+
+def press(browser: Any, *keys: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    for key in keys:
+        ActionChains(browser).send_keys(key).perform()
+
+
+def lines(browser: Any, state: str) -> int:
+    return len(browser.find_elements("css selector", f".queue li[data-state={state}]"))
+
+
+def shown(browser: Any) -> bool:
+    """Whether the chosen answer stands beside the list."""
+    return bool(
+        browser.execute_script(
+            "return document.querySelector('li[aria-current]')?.dataset.reply === "
+            "(document.querySelector('#pane article')?.dataset.reply ?? '')"
+        )
+    )
+
+
+def test_twenty_answers_are_reviewed_by_keyboard_and_one_corrected(browser: Any, address: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    sign_in(browser, address, "curator")
+    wait_for(lambda: shown(browser))
+    for number in range(20):
+        press(browser, "ax"[number % 2])
+        wait_for(lambda done=number + 1: lines(browser, "approved") + lines(browser, "rejected") == done)
+    press(browser, "u")
+    wait_for(lambda: lines(browser, "rejected") == 9 and shown(browser))
+    press(browser, "e")
+    wait_for(lambda: browser.switch_to.active_element.get_attribute("id") == "right-answer")
+    ActionChains(browser).send_keys("After 30 days.").key_down(Keys.CONTROL).send_keys(Keys.ENTER).perform()
+    wait_for(lambda: lines(browser, "corrected") == 1)
+    press(browser, "j", "k", "m", "j", "m", "p")
+    wait_for(lambda: lines(browser, "needs_person") == 2)
+
+    sign_in(browser, address, "admin")
+    browser.get(f"{address}/audit?who=curator")
+    log = browser.find_element("tag name", "table").text
+    assert log.count("curation.set") == 23 and log.count("curation.undo") == 1
+    assert log.count("corrected") == 1 and log.count("needs_person") == 2
+
+
+def test_route_and_blame_are_chosen_by_keyboard(browser: Any, address: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    sign_in(browser, address, "curator")
+    wait_for(lambda: shown(browser))
+    press(browser, "r")
+    wait_for(lambda: browser.switch_to.active_element.get_attribute("id") == "right-route")
+    press(browser, "t", Keys.ENTER)
+    wait_for(lambda: lines(browser, "rejected") == 1 and shown(browser))
+    press(browser, "b")
+    wait_for(lambda: browser.switch_to.active_element.get_attribute("id") == "fault")
+    press(browser, "W", Keys.ENTER)
+    wait_for(lambda: lines(browser, "rejected") == 2)
+
+    sign_in(browser, address, "admin")
+    browser.get(f"{address}/audit?who=curator")
+    log = browser.find_element("tag name", "table").text
+    assert "route: travel" in log and "fault: route" in log and "fault: wording" in log
+
+
+def test_same_question_is_asked_again_beside_the_old_answer(browser: Any, address: str) -> None:
+    sign_in(browser, address, "curator")
+    wait_for(lambda: shown(browser))
+    press(browser, "g")
+    browser.find_element("css selector", "form.again button").click()
+
+    wait_for(lambda: browser.find_elements("css selector", ".beside ins"))
+    assert browser.find_element("css selector", ".beside del").text == "14"
+
+
+def test_keys_are_explained_and_can_be_turned_off(browser: Any, address: str) -> None:
+    sign_in(browser, address, "curator")
+    wait_for(lambda: shown(browser))
+    press(browser, "?")
+    wait_for(lambda: browser.find_element("id", "keys").is_displayed())
+    browser.find_element("id", "keys-on").click()
+    browser.find_element("css selector", "#keys button").click()
+    press(browser, "a", "x")
+    time.sleep(0.5)
+
+    assert lines(browser, "new") == 30
+
+
+@pytest.mark.parametrize("role", ["stranger", *ROLES])
+def test_page_of_people_is_for_admins(browser: Any, address: str, role: str) -> None:
+    browser.get(address)
+    if role != "stranger":
+        sign_in(browser, address, role)
+    browser.get(f"{address}/people")
+
+    heading = browser.find_element("tag name", "h1").text
+    assert heading == {"stranger": "Sign in", "admin": "People"}.get(role, "That did not work")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_shuts_anybody_out(browser: Any, address: str, theme: str, size: str) -> None:
+    """axe-core finds nothing, nothing sticks out at 400 px, and no policy is broken."""
+    import axe_core_python
+
+    axe = next(Path(axe_core_python.__file__).parent.rglob("axe.min.js")).read_text("utf-8")
+    width, height = SIZES[size]
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+    found = {}
+    browser.get(f"{address}/signin")
+    found["/signin"] = problems(browser, axe)
+    sign_in(browser, address, "admin")
+    for path in ("/review", "/review?vote=up&text=nothing", "/review/reply1", "/people", "/audit", "/account"):
+        browser.get(address + path)
+        for summary in browser.find_elements("css selector", "main details:not([open]) > summary"):
+            browser.execute_script("arguments[0].parentElement.open = true", summary)
+        found[path] = problems(browser, axe)
+
+    assert {path: problem for path, problem in found.items() if problem} == {}
+    assert [entry["message"] for entry in browser.get_log("browser") if "Content Security" in entry["message"]] == []
+
+
+def problems(browser: Any, axe: str) -> list[str]:
+    browser.execute_script(axe)
+    told = browser.execute_async_script(
+        "const done = arguments[0];"
+        "axe.run().then((r) => done(r.violations.map((v) => `${v.impact} ${v.id}: ${v.nodes[0].html}`)))"
+    )
+    wide = browser.execute_script("return document.documentElement.scrollWidth > innerWidth")
+    return [*told, *(["something sticks out"] if wide else [])]
