@@ -171,10 +171,7 @@ class Evaluator:
         found = await self.surprise([(row.question, row.reference) for row in probe.general], adapter)
         if not all(math.isfinite(nats) for nats in found):
             raise AdapterUnusable(adapter, "with it the model computes no numbers; train it again")
-        return {
-            _key("surprise", row): RowScore(id=row.id, part="surprise", score=round(nats, 4), text=row.reference)
-            for row, nats in zip(probe.general, found, strict=True)
-        }
+        return {_key("surprise", row): _expected(row, nats) for row, nats in zip(probe.general, found, strict=True)}
 
     async def _ask(self, adapter: str, row: Asked) -> RowScore:
         if isinstance(row, ProbeRow):
@@ -250,6 +247,10 @@ def _asked(probe: Probe) -> Iterator[tuple[Part, Asked]]:
     yield from (("safety", row) for row in probe.safety)
     for row in probe.domain:
         yield ("unanswerable" if row.answer is None else "answerable"), row
+
+
+def _expected(row: GeneralRow, nats: float) -> RowScore:
+    return RowScore(id=row.id, part="surprise", score=round(nats, 4), question=row.question, text=row.reference)
 
 
 def _key(part: Part, row: Asked) -> str:

@@ -63,12 +63,12 @@ _PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_
 {% for heading, changes in (("Rows that became worse", worse), ("Rows that became better", better)) if changes %}
 <h2>{{ heading }}</h2>
 <table border="1" cellpadding="4">
-<tr><th>Row</th><th>Part</th><th>Candidate</th><th>Production</th><th>What the candidate says</th>
+<tr><th>Row</th><th>Question</th><th>Candidate</th><th>Production</th><th>What the candidate says</th>
 <th>What production says</th></tr>
 {% for change in changes %}
 <tr>
 <th scope="row" align="left">{{ change.candidate.id }}</th>
-<td>{{ change.candidate.part }}</td>
+<td>{{ change.candidate.question }}</td>
 <td align="right">{{ "%.2f"|format(change.candidate.score) }}</td>
 <td align="right">{{ "%.2f"|format(change.production.score) }}</td>
 <td>{{ change.candidate.text }}</td>

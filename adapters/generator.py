@@ -8,8 +8,8 @@ model, and a cancelled request keeps the lock until the model has really stopped
 import asyncio
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -126,7 +126,7 @@ class TransformersGenerator:
         if len(ids) + len(said) > self.context_tokens:
             raise PromptTooLong(len(ids), self.context_tokens - len(said))
         self._load()
-        with self._switched(self._on(adapter)):
+        with self._switched(self._on(adapter)), _running(self._base, "free some memory and run again"):
             return mean_surprise(self._model, ids, said)
 
     @property
@@ -228,23 +228,18 @@ class _Run:
         # Only what the model wrote itself counts as repetition; words of the question have to be used again.
         varied = RepetitionPenaltyLogitsProcessor(self._prompt.repetition_penalty, prompt_ignore_length=len(self._ids))
         inputs = torch.tensor([self._ids], device=model.device)  # (1, tokens)
-        try:
-            with torch.inference_mode():
-                written = model.generate(
-                    input_ids=inputs,
-                    attention_mask=torch.ones_like(inputs),
-                    max_new_tokens=self._prompt.max_new_tokens,
-                    do_sample=False,
-                    eos_token_id=stops,
-                    pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
-                    streamer=_streamer(base, self._on_piece),
-                    logits_processor=LogitsProcessorList([first, varied]),
-                    stopping_criteria=StoppingCriteriaList(
-                        [_until(lambda: self._stop.is_set() or time.monotonic() > end)]
-                    ),
-                )
-        except (RuntimeError, ValueError, MemoryError) as exc:
-            raise GenerationError(f"model {base.name} failed ({str(exc)[:200]}); try a shorter question") from exc
+        with _running(base, "try a shorter question"), torch.inference_mode():
+            written = model.generate(
+                input_ids=inputs,
+                attention_mask=torch.ones_like(inputs),
+                max_new_tokens=self._prompt.max_new_tokens,
+                do_sample=False,
+                eos_token_id=stops,
+                pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
+                streamer=_streamer(base, self._on_piece),
+                logits_processor=LogitsProcessorList([first, varied]),
+                stopping_criteria=StoppingCriteriaList([_until(lambda: self._stop.is_set() or time.monotonic() > end)]),
+            )
         new = written[0, len(self._ids) :].tolist()
         return Completion(
             text=base.without_control_tokens(cast(str, base.tokenizer.decode(new, skip_special_tokens=True))),
@@ -260,6 +255,15 @@ class _Run:
         if new[-1] in stops:
             return "stop"
         return "length" if len(new) == self._prompt.max_new_tokens else "deadline"
+
+
+@contextmanager
+def _running(base: BaseModel, remedy: str) -> Iterator[None]:
+    """While the block runs, what the model's libraries raise becomes a GenerationError with the *remedy*."""
+    try:
+        yield
+    except (RuntimeError, ValueError, MemoryError) as exc:
+        raise GenerationError(f"model {base.name} failed ({str(exc)[:200]}); {remedy}") from exc
 
 
 def _stop_tokens(model: Any, base: BaseModel) -> list[int]:

@@ -24,6 +24,7 @@ from adapters.base_model import BaseModel
 from adapters.encoding import Ids
 from adapters.recipe import Recipe
 from adapters.trainers import Clock, Ours, arguments
+from bot.errors import TrainingError
 from bot.files import whole
 
 VOTES_AT_ONCE = 2  # TRL needs more than one: it measures drift on each prompt with the answer of another
@@ -108,6 +109,8 @@ class FromStart(Ours):
         found: list[list[float]] = [[], []]
         for batch in loader:
             self.clock.says(len(found[0]), len(dataset), "Reading the rows with the adapter to start from")
+            if self.clock.is_over:
+                raise TrainingError("the deadline passed before the first step; give --deadline more minutes")
             both = trainer.accelerator.gather_for_metrics(trainer.compute_ref_log_probs(trainer.model, batch))
             for column, values in zip(found, both, strict=True):
                 column += values.tolist()

@@ -113,6 +113,11 @@ class Clock(TrainerCallback):
         self._seconds = recipe.deadline_seconds
         self._first: tuple[int, float] = (0, 0.0)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the deadline has passed."""
+        return self._seconds is not None and time.monotonic() - self._begin > self._seconds
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Steps are timed from here."""
         self._first = state.global_step, time.monotonic()

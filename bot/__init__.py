@@ -6,9 +6,10 @@ messages ports  the values that travel along it, and what it needs from the outs
 conversation    thread memory           routing      where a question goes
 prompts         templates               answering grounding   from prompt to checked, cited text
 store/          what is kept            privacy/     what is redacted before it leaves
-learning/       what reviewers look at first, what becomes of their decisions, and how the router learns
+learning/       what reviewers look at first, what becomes of what they decide, how the router learns
 app             wires every part        owner work   one process owns the index, the others hand it their work
 releasing       which version of an adapter answers  traces  what still holds something that was deleted
+console/ accounts  the pages for admins    hosting      the web server under them
 cli commands/   the commands            settings errors wording files rows progress   what all of them use
 
 Around it: connectors (ways in and out), knowledge (documents to passages), adapters (the model and its LoRA adapters).

@@ -248,6 +248,7 @@ def connectors_of(here: Installation, secrets: Secrets) -> list[Connector]:
         votes=stores.feedback,
         people=stores.people,
         read_file=here.read_file,
+        openers=lambda domain: asyncio.to_thread(here.retriever.openers, domain),
     )
     if secrets.has_slack:
         from connectors.slack.connector import SlackConnector

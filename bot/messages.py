@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -352,6 +352,17 @@ class Job:
     id: int
     kind: str
     payload: Mapping[str, object]
+
+
+class JobStatus(NamedTuple):
+    """How far a job is."""
+
+    state: Literal["waiting", "running", "done", "failed"]
+    done: int  # steps
+    total: int  # 0: not known
+    doing: str
+    result: Any  # as JSON holds it
+    error: str | None  # why it failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from bot.messages import (
     Exchange,
     Feedback,
     Job,
+    JobStatus,
     LabelledQuestion,
     Message,
     Passage,
@@ -43,6 +44,9 @@ FeedbackHandler = Callable[[Feedback], Awaitable[None]]
 
 FileReader = Callable[[str, bytes], Awaitable[Sequence[str]]]
 """Returns: the passages of a shared file, given its name and bytes. Raises: InputError with the reason."""
+
+Openers = Callable[[str], Awaitable[Sequence[str]]]
+"""Returns: questions to begin with that a domain, by its name, has answers to; for everybody to read."""
 
 Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all (0: not known) and what is being done."""
@@ -360,17 +364,6 @@ class People(Protocol):
         *by*: who wished it, for the audit log; the person, by default.
         """
         ...
-
-
-class JobStatus(NamedTuple):
-    """How far a job is."""
-
-    state: Literal["waiting", "running", "done", "failed"]
-    done: int  # steps
-    total: int  # 0: not known
-    doing: str
-    result: Any  # as JSON holds it
-    error: str | None  # why it failed
 
 
 class JobQueue(Protocol):

@@ -32,7 +32,7 @@ def outcome_row(outcome: Outcome, status: Status) -> Row:
     return version_row(outcome.version, status) | {
         "made": outcome.made,
         "against": outcome.version.against,
-        "left_out": dict(outcome.version.left_out),
+        "left_out": dict(outcome.left_out),
         "checks": [asdict(check) for check in (verdict.checks if verdict else outcome.version.checks)],
         "reasons": list(verdict.reasons if verdict else () if outcome.in_use else outcome.version.reasons),
     }

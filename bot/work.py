@@ -7,11 +7,11 @@ waits; the owner picks it up within two seconds. Where the owner leaves before, 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -34,6 +34,8 @@ from bot.traces import held_of
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.3  # how often owner and waiting commands look at the queue
+
+T = TypeVar("T")
 
 Payload = Mapping[str, Any]
 Worker = Callable[[Installation, Payload, Progress], Awaitable[Any]]
@@ -123,7 +125,7 @@ async def _serve(installation: Installation) -> None:
     try:
         while True:
             try:
-                job = await installation.stores.jobs.take()
+                job = await _to_its_end(installation.stores.jobs.take())
             except PointsmanError as exc:
                 log.warning("the job queue cannot be read", reason=str(exc))
                 job = None
@@ -138,6 +140,16 @@ async def _serve(installation: Installation) -> None:
             task.cancel()
         if doing:
             await asyncio.wait(doing)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result of *work*, which a cancelled task waits for: SQLite's thread would else outlive the event loop."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def _do(installation: Installation, job: int, kind: str, payload: Payload) -> None:
@@ -176,7 +188,7 @@ class _Latest:
             if self.newest:
                 done, total, doing = self.newest
                 self.newest = None
-                await installation.stores.jobs.report(job, done=done, total=total, doing=doing)
+                await _to_its_end(installation.stores.jobs.report(job, done=done, total=total, doing=doing))
 
 
 async def _ingest(here: Installation, payload: Payload, progress: Progress) -> Row:

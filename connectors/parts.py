@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 
 from bot import wording
-from bot.ports import ExchangeStore, FeedbackHandler, FeedbackStore, FileReader, Inbox, MessageHandler, People
+from bot.ports import (
+    ExchangeStore,
+    FeedbackHandler,
+    FeedbackStore,
+    FileReader,
+    Inbox,
+    MessageHandler,
+    Openers,
+    People,
+)
 from bot.settings import Settings
 from connectors.desk import PAUSE, SIGN_OF_LIFE, Desk, Platform
 from connectors.quota import Quota
@@ -20,6 +29,7 @@ class Parts:
     votes: FeedbackStore
     people: People
     read_file: FileReader
+    openers: Openers
 
     def desk(
         self,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from semchunk.semchunk import chunkerify
 
 from bot.messages import Chunk, Document
@@ -52,7 +53,14 @@ def _sections(document: Document, count_tokens: CountTokens) -> Iterator[tuple[s
             level = int(token.tag[1])
             path = [*(p for p in path if p[0] < level), (level, heading)]
             begin = token.map[1]
+        elif token.type == "paragraph_open" and token.map and token.level == 0 and _pictures(tokens[number + 1]):
+            lines[slice(*token.map)] = [""] * (token.map[1] - token.map[0])
     yield from _section(document, path, lines[begin:])
+
+
+def _pictures(inline: Token) -> bool:
+    """Whether a paragraph holds nothing but pictures, which tell nothing where only text is read."""
+    return all(child.type in ("image", "softbreak") for child in inline.children or [])
 
 
 def _section(document: Document, path: list[tuple[int, str]], lines: list[str]) -> Iterator[tuple[str, str]]:

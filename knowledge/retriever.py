@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from bot.files import whole
-from bot.messages import Chunk, Passage, Query, Retrieval
+from bot.messages import EVERYONE, Chunk, Passage, Query, Retrieval
 from bot.ports import Encoder
 from knowledge import evidence
 from knowledge.chroma import ChromaCollection, ChromaIndex, Place
 from knowledge.fusion import DEFAULT_WEIGHT, fuse
 from knowledge.lexical import WordIndex, tokens
+from knowledge.openers import openers
 from knowledge.questions import made_questions
 
 EARLIER_WEIGHT = 0.5  # of the question that a follow-up leans on
@@ -210,6 +211,15 @@ class HybridRetriever:
     def made_questions(self, domain: str) -> list[tuple[str, Place | None]]:
         """Stand-ins for questions, from the domain's own text."""
         return made_questions([chunk for shelf in self.shelves(domain) for chunk in shelf.words.chunks])
+
+    def openers(self, domain: str) -> list[str]:
+        """Questions to begin with, from what everybody may read of *domain*."""
+        if EVERYONE not in self._access.get(domain, frozenset()):
+            return []
+        with self._lock:
+            withdrawn = set(self._withdrawn.get(domain, ()))
+        public = [shelf for shelf in self.shelves(domain) if EVERYONE in shelf.collection.access]
+        return openers([c for shelf in public for c in shelf.words.chunks if c.document not in withdrawn])
 
     def measure(
         self, domain: str, queries: Sequence[Query], without: Sequence[Place | None]

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from simcord.backend.cdn import CdnStore
 from simcord.backend.serializers import role_payload
 from simcord.enums import ChannelType
-from slack_bot import ANSWER, MortalInbox, Pause, ScriptedAssistant, new_database, read_text
+from slack_bot import ANSWER, MortalInbox, Pause, ScriptedAssistant, new_database, openers, read_text
 
 from bot.errors import StoreError
 from bot.messages import Exchange, Feedback
@@ -33,7 +33,7 @@ __all__ = ["ANSWER", "ASKED", "BILLING", "QUESTION", "Bot", "Pause", "bot_on_dis
 
 BILLING = DomainSettings(name="billing", description="Invoices and refunds")
 QUESTION = "When is my refund?"
-ASKED = f"> {QUESTION}\n{ANSWER}"  # what a command shows
+ASKED = f"**{QUESTION}**\n{ANSWER}"  # what a command shows
 
 Prepared = Callable[[ScriptedAssistant], object]
 
@@ -124,6 +124,7 @@ class Bot:
             votes=self.votes,
             people=self.people,
             read_file=read_text,
+            openers=openers,
         )
         connector = DiscordConnector(parts=self.parts, token=SecretStr("simulated"), channels=self.channels)
         client = connector.client(self.assistant.reply_to, self._keep)

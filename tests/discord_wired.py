@@ -15,7 +15,7 @@ from typing import Any
 
 from discord_double import DiscordDouble, Posted
 from pydantic import SecretStr
-from slack_bot import Pause, ScriptedAssistant, read_text
+from slack_bot import Pause, ScriptedAssistant, openers, read_text
 
 from bot.settings import DomainSettings, Settings
 from bot.store.channels import SqlChannels
@@ -78,6 +78,7 @@ async def bot_at(api_url: str, gateway_url: str, token: str, folder: Path, **set
             votes=votes,
             people=SqlPeople(database),
             read_file=read_text,
+            openers=openers,
         )
         connector = DiscordConnector(parts=parts, token=SecretStr(token), channels=SqlChannels(database))
         running = asyncio.create_task(connector.run(assistant.reply_to, votes.save))

@@ -18,6 +18,7 @@ from bot.messages import (
     Exchange,
     Feedback,
     Job,
+    JobStatus,
     LabelledQuestion,
     Message,
     Passage,
@@ -29,7 +30,7 @@ from bot.messages import (
     RouteChoice,
     Turn,
 )
-from bot.ports import JobStatus, OnText, Progress, discard, silent
+from bot.ports import OnText, Progress, discard, silent
 
 # The store: ExchangeStore, FeedbackStore, ExampleStore, Inbox, JobQueue
 

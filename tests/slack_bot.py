@@ -207,6 +207,7 @@ async def bot_on(
             votes=votes,
             people=SqlPeople(database),
             read_file=read_text,
+            openers=openers,
         )
         connector = SlackConnector(
             parts=parts,
@@ -230,6 +231,11 @@ def _secrets(slack: SlackDouble, *, socket: bool, oauth: bool) -> Secrets:
         slack_client_id=slack.client_id if oauth else None,
         slack_client_secret=SecretStr(slack.client_secret) if oauth else None,
     )
+
+
+async def openers(domain: str) -> Sequence[str]:
+    """Questions that the documents of billing answer; other domains have none."""
+    return ["How do I pay?", "How do I cancel?"] if domain == "billing" else []
 
 
 async def read_text(name: str, data: bytes) -> Sequence[str]:

@@ -357,25 +357,23 @@ async def test_other_threads_are_not_remembered(thread: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "answered"),
-    [("Where is my parcel?", False), ("general: Where is my parcel?", True)],
+    ("text", "answered", "no_domain"),
+    [
+        ("Where is my parcel?", False, ""),
+        ("general: Where is my parcel?", True, ""),
+        ("shipping: Where is my parcel?", False, "shipping"),
+    ],
 )
-async def test_question_for_somebodys_own_records_is_only_answered_on_demand(text: str, answered: bool) -> None:
+async def test_question_for_somebodys_own_records_is_only_answered_on_demand(
+    text: str, answered: bool, no_domain: str
+) -> None:
     assistant = make_assistant(replace(GENERAL_CHOICE, task=SOMEBODYS_OWN), passages=[replace(REFUNDS, dense=0.3)])
 
     reply = await ask(assistant, text)
 
     assert reply.abstained != answered
-    assert reply.text == ("none|general/answer@1" if answered else wording.not_mine(DOMAINS))
+    assert reply.text == ("none|general/answer@1" if answered else wording.not_mine(DOMAINS, missing=no_domain))
     assert prompts_of(assistant) == (["general/answer@1"] if answered else [])
-
-
-async def test_name_in_front_that_no_domain_has_is_told_where_the_question_is_not_answered() -> None:
-    assistant = make_assistant(replace(GENERAL_CHOICE, task=SOMEBODYS_OWN), passages=[replace(REFUNDS, dense=0.3)])
-
-    reply = await ask(assistant, "shipping: Where is my parcel?")
-
-    assert reply.text == wording.not_mine(DOMAINS, missing="shipping")
 
 
 async def test_question_for_somebodys_own_records_is_answered_by_documents_that_come_near_it() -> None:
@@ -389,12 +387,7 @@ async def test_question_for_somebodys_own_records_is_answered_by_documents_that_
 
 @pytest.mark.parametrize(
     ("labels", "readable"),
-    [
-        (frozenset({EVERYONE}), False),
-        (frozenset(), False),
-        (frozenset({EVERYONE, "finance"}), True),
-        (None, True),
-    ],
+    [(frozenset({EVERYONE}), False), (frozenset(), False), (frozenset({EVERYONE, "finance"}), True), (None, True)],
 )
 async def test_asker_gets_only_what_their_labels_may_read(labels: frozenset[str] | None, readable: bool) -> None:
     assistant = make_assistant(BILLING, access="finance", generator=EchoGenerator(SUPPORTED))

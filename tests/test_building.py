@@ -11,7 +11,7 @@ from adapters.datasets import material
 from adapters.datasets.building import rows_to_train
 from adapters.datasets.composing import UNANSWERABLE
 from adapters.datasets.rows import read_dataset
-from bot.errors import InputError, StoreError
+from bot.errors import StoreError
 from bot.messages import DatasetSource, Passage
 from bot.prompts import PromptLibrary
 

@@ -35,6 +35,17 @@ def test_chunk_knows_its_document_and_place() -> None:
     assert (first.index, second.index) == (0, 1)
 
 
+def test_paragraph_of_pictures_alone_is_left_out() -> None:
+    text = "# One\n\nRefunds take 14 days.\n\n![A form](a.png)\n![Two](b.png)\n\n# Two\n\n![Three](c.png)\n"
+
+    assert [chunk.text for chunk in cut(text)] == ["Guide > One\nRefunds take 14 days."]
+
+
+@pytest.mark.parametrize("body", ["Press ![plus](p.png) here.", "```\n![A form](a.png)\n```"])
+def test_picture_within_a_sentence_or_code_stays(body: str) -> None:
+    assert cut(f"# One\n\n{body}")[0].body == body
+
+
 def test_headings_from_the_title_down_are_in_front_of_the_text() -> None:
     text = f"Intro {LONG}\n\n# Install\n\n{LONG}\n\n## On *Linux*\n\n{LONG}\n\n# Use `run`\n\n{LONG}"
 

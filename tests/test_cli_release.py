@@ -17,6 +17,7 @@ from scripted_exam import sit_exam
 from tiny_model import write_adapter, write_numbers
 from typer.testing import CliRunner
 
+from adapters.stages import Stages, write_stages
 from bot.app import open_installation, open_stores
 from bot.cli import app
 from bot.learning.router import RouteTeacher
@@ -172,6 +173,14 @@ def test_damaged_stages_are_named_with_the_remedy(config: Path) -> None:
         and "stages.json is damaged" in result.stderr
         and "restore it from a backup" in result.stderr
     )
+
+
+def test_doctor_names_the_canary_with_its_share(config: Path) -> None:
+    write_stages(config.parent / "var" / "adapters" / "shop", Stages().with_canary("1", 0.25))
+
+    result = CliRunner().invoke(app, ["doctor", "--config", str(config)])
+
+    assert "adapters: shop answers with none (75%) and shop@1 (25%), depot answers with none" in result.stdout
 
 
 def vote(config: Path, votes: dict[str, tuple[int, int]]) -> None:

@@ -2,22 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import discord
 import pytest
-from discord_bot import ANSWER, ASKED, BILLING, QUESTION, Bot, Pause, bot_on_discord, button, texts
+from discord_bot import ANSWER, ASKED, QUESTION, Bot, Pause, bot_on_discord, texts
 
 from bot.errors import StoreError
-from bot.messages import Citation, Passage
 from connectors.markup import JOINER
 
-CITED = Citation(
-    number=1, document="terms.md", chunk=0, title="Terms", url="https://ada.org/terms", quote="14 days.\nNo more."
-)
-LOCAL = Passage(document="local.md", chunk=0, text="In a file", title="Local")
 APOLOGY = "Sorry: something went wrong on my side and I could not answer. Please ask again in a moment."
 
 
@@ -112,64 +106,6 @@ async def test_growing_answer_shows_its_first_page(bot: Bot) -> None:
 # The whole
 
 
-async def test_answer_shows_its_sources_with_links(bot: Bot) -> None:
-    bot.assistant.change = lambda reply: replace(reply, citations=(CITED, replace(CITED, number=2, url=None)))
-
-    answer = await bot.answer()
-
-    (embed,) = answer.embeds
-    assert embed.description == (
-        "[1] [Terms](https://ada.org/terms): “14 days. No more.”\n[2] Terms: “14 days. No more.”"
-    )
-    assert (embed.footer.text, embed.colour) == ("📄 From the documents of billing", discord.Colour.green())
-    assert not answer.flags.suppress_embeds
-
-
-@pytest.mark.parametrize(
-    ("change", "shown"),
-    [
-        ({"citations": ()}, "🔎 Looked in the documents of billing"),
-        ({"route": "general"}, "💭 General knowledge, not from the documents"),
-    ],
-)
-async def test_answer_says_where_it_comes_from(bot: Bot, change: dict[str, object], shown: str) -> None:
-    bot.assistant.change = lambda reply: replace(reply, **change)
-
-    answer = await bot.answer()
-
-    (embed,) = answer.embeds
-    assert embed.footer.text == shown and embed.description is None and embed.colour is None
-
-
-@pytest.mark.parametrize("change", [{"route": "general", "abstained": True}, {"decision": "ask_back"}])
-async def test_what_the_bot_says_by_itself_comes_from_nowhere(bot: Bot, change: dict[str, object]) -> None:
-    bot.assistant.change = lambda reply: replace(reply, **change)
-
-    answer = await bot.answer()
-
-    assert answer.embeds == [] and answer.components
-
-
-async def test_who_gets_no_answer_can_read_on_in_the_pages_that_were_looked_into(bot: Bot) -> None:
-    terms = Passage(document="terms.md", chunk=0, text="14 days", title="Terms", url="https://ada.org/terms")
-    passages = (terms, replace(terms, chunk=1), replace(terms, title="", url="https://ada.org/a"), LOCAL)
-    bot.assistant.change = lambda reply: replace(reply, abstained=True, passages=passages)
-
-    answer = await bot.answer()
-
-    assert answer.embeds[0].description == "Read on: [Terms](https://ada.org/terms), [terms.md](https://ada.org/a)"
-
-
-async def test_very_many_and_long_sources_fit(bot: Bot) -> None:
-    long = replace(CITED, title="*" * 999, quote="_" * 999, url=f"https://ada.org/{'x' * 280}")
-    bot.assistant.change = lambda reply: replace(reply, citations=(long,) * 30)
-
-    answer = await bot.answer()
-
-    description = answer.embeds[0].description or ""
-    assert 3_000 < len(description) <= 4_096 and description.endswith("”")
-
-
 async def test_long_answer_is_split_and_ends_with_the_buttons(bot: Bot) -> None:
     bot.assistant.says("\n\n".join(f"Paragraph {number}. " + "word " * 150 for number in range(8)))
 
@@ -218,23 +154,11 @@ async def test_nobody_is_pinged_whatever_the_model_says(bot: Bot) -> None:
     assert "<@" not in answer.content and "@everyone" not in answer.content and "](https:" not in answer.content
 
 
-async def test_sources_forge_neither_mentions_nor_links(bot: Bot) -> None:
-    forged = replace(
-        CITED, title="a](https://evil.org) [b", quote="<@1> [c](https://evil.org)", url="https://a.b/(c) d"
-    )
-    bot.assistant.change = lambda reply: replace(reply, citations=(forged,))
-
-    description = (await bot.answer()).embeds[0].description or ""
-
-    assert description.count("](https:") == 1 and "](https://a.b/%28c%29%20d)" in description
-    assert "<@1>" not in description
-
-
 async def test_question_that_a_command_shows_pings_nobody(bot: Bot) -> None:
     said = await bot.ann.slash(bot.general, "ask", question="Why? @everyone\n" + "word " * 99)
 
     question, answer = said.response.content.split("\n")
-    assert question.startswith(f"> Why? @{JOINER}everyone word") and len(question) <= 260 and answer == ANSWER
+    assert question.startswith(f"**Why? @{JOINER}everyone word") and len(question) <= 260 and answer == ANSWER
 
 
 # Where nobody waits any more
@@ -387,20 +311,3 @@ async def test_defect_while_a_form_is_taken_is_apologised_for(bot: Bot) -> None:
 
     assert said.response.content == APOLOGY
     assert len(bot.env.errors) == 1
-
-
-async def test_answer_has_no_button_for_a_person_where_nobody_helps(bot: Bot) -> None:
-    answer = await bot.answer()
-
-    assert button(answer, "vote:up:") and button(answer, "vote:down:")
-    with pytest.raises(ValueError, match="not enough values"):
-        button(answer, "person:")
-
-
-async def test_ids_of_buttons_are_as_short_as_discord_wants_them(bot: Bot) -> None:
-    helpers = bot.guild.create_text_channel("helpers")
-    await bot.restart(domains=[BILLING.model_copy(update={"help": (f"discord:{helpers.id}",)})])
-
-    answer = await bot.answer()
-
-    assert all(len(button(answer, start)) <= 100 for start in ("vote:up:", "vote:down:", "person:"))

@@ -106,7 +106,7 @@ async def test_reply_in_direct_messages_takes_up_an_older_conversation(bot: Bot)
 async def test_command_is_answered_for_all_to_see_with_its_question(bot: Bot) -> None:
     said = await bot.ann.slash(bot.general, "ask", question="When is my refund?")
 
-    assert said.response.content == "> When is my refund?\nWithin 14 days [1]." and not said.ephemeral
+    assert said.response.content == "**When is my refund?**\nWithin 14 days [1]." and not said.ephemeral
     (asked,) = bot.assistant.asked
     assert (asked.text, asked.route, asked.user) == ("When is my refund?", None, f"discord:user:{bot.ann.id}")
 
@@ -189,7 +189,7 @@ async def test_message_of_somebody_can_be_asked_about_in_a_form(bot: Bot) -> Non
 
     said = await bot.ann.submit_modal(form, {"question": "Why is it late?", "route": ["general"]})
 
-    assert said.response.content == f"> Why is it late?\n{ANSWER}" and said.response.ephemeral
+    assert said.response.content == f"**Why is it late?**\n{ANSWER}" and said.response.ephemeral
     assert (bot.assistant.asked[0].text, bot.assistant.asked[0].route) == ("Why is it late?", "general")
 
 

@@ -20,7 +20,7 @@ from bot.ports import discard
 from connectors.discord.sheets import ChannelSheet
 
 LATER = "In May."
-ASKED_LATER = f"> {QUESTION}\n{LATER}"
+ASKED_LATER = f"**{QUESTION}**\n{LATER}"
 
 
 @pytest.fixture

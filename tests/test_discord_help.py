@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import discord
 import pytest
 from discord_bot import BILLING, QUESTION, Bot, bot_on_discord, button, texts
 
@@ -103,8 +104,18 @@ async def test_asker_is_told_where_nobody_can_be_asked(bot: Bot, helped: Any) ->
 
     gone = await bot.presses(answer, "person:")
 
-    assert unreachable.response.content.startswith("I could not post in")
+    assert unreachable.response.content.startswith("I could not reach the people who help.")
     assert gone.response.content == "I know nobody to ask about this. Please ask in your usual channel."
+
+
+async def test_asker_is_led_to_the_channel_in_which_the_bot_may_not_write(bot: Bot) -> None:
+    forbidden = {bot.client.user: discord.PermissionOverwrite(send_messages=False)}
+    quiet = bot.guild.create_text_channel("quiet", overwrites=forbidden)
+    await bot.restart(domains=[BILLING.model_copy(update={"help": (f"discord:{quiet.id}",)})])
+
+    said = await bot.presses(await bot.answer(), "person:")
+
+    assert said.response.content == f"I could not post in <#{quiet.id}>; please ask there yourself."
 
 
 async def test_words_of_helpers_below_a_call_are_no_questions(bot: Bot, helped: Any) -> None:
@@ -198,3 +209,20 @@ async def test_defect_behind_the_button_for_a_person_is_apologised_for(bot: Bot,
 
     assert said.response.content.startswith("Sorry: something went wrong on my side")
     assert len(bot.requests("PATCH", "/webhooks/*/messages/@original")) == 1
+
+
+async def test_answer_has_no_button_for_a_person_where_nobody_helps(bot: Bot) -> None:
+    answer = await bot.answer()
+
+    assert button(answer, "vote:up:") and button(answer, "vote:down:")
+    with pytest.raises(ValueError, match="not enough values"):
+        button(answer, "person:")
+
+
+async def test_ids_of_buttons_are_as_short_as_discord_wants_them(bot: Bot) -> None:
+    helpers = bot.guild.create_text_channel("helpers")
+    await bot.restart(domains=[BILLING.model_copy(update={"help": (f"discord:{helpers.id}",)})])
+
+    answer = await bot.answer()
+
+    assert all(len(button(answer, start)) <= 100 for start in ("vote:up:", "vote:down:", "person:"))

@@ -173,9 +173,12 @@ async def test_another_adapter_is_asked_for_itself(tmp_path: Path) -> None:
     assert pupil.asked == QUESTIONS
 
 
-async def test_base_model_in_an_adapters_place_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left_out", [("general", "safety"), ("domain", "safety"), ("domain", "general")])
+async def test_base_model_in_an_adapters_place_is_noticed(tmp_path: Path, left_out: tuple[str, ...]) -> None:
+    probe = replace(PROBE, **dict.fromkeys(left_out, ()))  # type: ignore[arg-type]  # rows of any part
+
     with pytest.raises(AdapterUnusable, match=r"billing@2.*'none' instead"):
-        await Pupil(used="none").sits(tmp_path).evaluate("billing@2", PROBE)
+        await Pupil(used="none").sits(tmp_path).evaluate("billing@2", probe)
 
 
 async def test_adapter_that_breaks_the_models_numbers_is_unusable(tmp_path: Path) -> None:
@@ -197,7 +200,8 @@ async def test_progress_counts_the_rows(tmp_path: Path) -> None:
     assert steps[-1] == (5, 6, "Evaluating billing@2")
 
 
-async def test_evaluation_survives_json(tmp_path: Path) -> None:
+async def test_evaluation_with_its_questions_survives_json(tmp_path: Path) -> None:
     found = await Pupil().sits(tmp_path).evaluate("billing@2", PROBE)
 
     assert Evaluation.from_row(json.loads(json.dumps(found.row()))) == found
+    assert [row.question for row in found.rows] == [question.removeprefix("surprise: ") for question in QUESTIONS]

@@ -23,7 +23,7 @@ HOSTILE = '<script>alert(1)</script> & "quotes" \ud800'
 
 
 def saying(evaluation: Evaluation, text: str) -> Evaluation:
-    rows = tuple(replace(row, text=text, score=row.score / 2) for row in evaluation.rows)
+    rows = tuple(replace(row, question=f"Why {row.id}?", text=text, score=row.score / 2) for row in evaluation.rows)
     return replace(evaluation, rows=rows)
 
 
@@ -77,6 +77,7 @@ def test_what_models_and_users_wrote_is_text_and_nothing_else(tmp_path: Path) ->
 
     text = (tmp_path / "gate" / "gate.html").read_text()
     assert "<script" not in text
+    assert "<td>Why " in text
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#34;quotes&#34;") > 2
     assert json.loads((tmp_path / "gate" / "gate.json").read_text())["notes"] == [HOSTILE]
 

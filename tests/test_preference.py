@@ -210,6 +210,11 @@ def test_what_the_start_says_is_not_asked_again_after_a_kill(
     assert [path.name for path in resumed.folder.parent.iterdir()] == ["adapter"]
 
 
+def test_deadline_holds_before_the_first_step_too(tiny_base: BaseModel, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="deadline passed before the first step; give --deadline more minutes"):
+        train(tiny_base, COLOUR_PAIRS, tmp_path, recipe=replace(PAIRS, deadline_seconds=0.001))
+
+
 def test_pairs_of_the_same_answer_are_left_out(tiny_base: BaseModel) -> None:
     same = PairExample(turns=asked(1), chosen="It is red.", rejected="It is  red. ")
 

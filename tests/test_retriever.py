@@ -62,6 +62,24 @@ async def test_best_passage_comes_first_with_its_scores(library: Library) -> Non
     assert [p.score for p in others] == sorted((p.score for p in others), reverse=True)
 
 
+def test_questions_to_begin_with_come_from_what_everybody_may_read(library: Library) -> None:
+    for domain, document, access in (("shop", "a", "everyone"), ("shop", "b", "staff"), ("travel", "c", "everyone")):
+        made = Chunk(document=document, index=0, text=f"Open {document} now", heading=f"Open {document} now", title="")
+        library.index.collection(domain, [access]).write([made], ENCODER.encode([made.text]), hash=document)
+
+    assert library.retriever.openers("shop") == ["How do I open a now?"]
+    assert library.retriever.openers("travel") == library.retriever.openers("food") == []
+
+
+def test_questions_to_begin_with_leave_out_a_withdrawn_document(library: Library) -> None:
+    made = Chunk(document="a", index=0, text="Open a box", heading="Open a box", title="")
+    library.index.collection("shop", ["everyone"]).write([made], ENCODER.encode([made.text]), hash="a")
+
+    library.retriever.withdraw("shop", "a")
+
+    assert library.retriever.openers("shop") == []
+
+
 @pytest.mark.parametrize(("top_k", "count"), [(0, 0), (1, 1), (2, 2), (9, 3)])
 async def test_no_more_passages_than_asked_for(library: Library, top_k: int, count: int) -> None:
     library.put("shop", "rules.md", REFUNDS, PARCELS, "Boxes are blue")

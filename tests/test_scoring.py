@@ -66,10 +66,11 @@ def test_abstention_is_right_where_the_passages_do_not_hold_the_answer(abstained
         ("Paid within 14 days. [1]", ["Refunds are paid within 14 days."], 1.0),
         ("Paid within 14 days. [1]", ["Refunds are paid within 30 days."], 0.0),
         ("Paid within 14 days. [1] The fee is waived. [2]", ["Paid within 14 days.", "Call us."], 0.5),
+        ("Paid within 14 days. [1] The fee is waived. [2]", ["The fee is waived.", "Paid within 14 days."], 0.0),
         ("Paid within 14 days. [2]", ["Call us.", "Paid within 14 days."], 0.5),
         ("Paid within 14 days.", [], 0.0),
     ],
-    ids=["supports", "other number", "one of two", "one that is not in the text", "none"],
+    ids=["supports", "other number", "one of two", "the other's", "one that is not in the text", "none"],
 )
 def test_citation_is_valid_where_its_quote_supports_a_sentence_with_its_number(
     text: str, quotes: list[str], share: float

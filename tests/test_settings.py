@@ -386,7 +386,7 @@ def fields(tree: type[BaseModel], section: str = "") -> Iterator[tuple[str, str]
         if below is None:
             yield section, name
         else:
-            yield from fields(below, name)
+            yield from fields(below, f"{section}.{name}".lstrip("."))
 
 
 @pytest.mark.parametrize(("section", "field"), list(fields(Settings)))
@@ -395,5 +395,5 @@ def test_setting_is_explained_in_the_handbook(section: str, field: str) -> None:
         pytest.skip("the handbook has no page of settings")
     text = PAGE.read_text(encoding="utf-8")
 
-    assert re.search(rf"`\[+{section}\]+`", text)
+    assert re.search(rf"`\[+{re.escape(section)}\]+`", text)
     assert f"`{field}`" in text

@@ -214,11 +214,23 @@ async def test_messages_tab_offers_questions_of_each_topic(tmp_path: Path) -> No
     (offered,) = slack.suggested_prompts
     assert (offered["channel"], offered["thread_ts"]) == ("D1", None)
     assert [each["message"] for each in offered["prompts"]] == [
-        "billing: What should I know about billing?",
+        "billing: How do I pay?",
         "travel: Which class?",
+        "billing: How do I cancel?",
         "travel: Who books?",
-        "travel: When?",
     ]
+    assert offered["prompts"][0]["title"] == "How do I pay?"
+
+
+async def test_messages_tab_offers_help_where_no_question_is_known(tmp_path: Path) -> None:
+    silent = DomainSettings(name="travel", description="Trains")
+    async with slack_with_people() as slack, bot_on(slack, tmp_path, domains=[silent]) as bot:
+        await slack.opens_messages_tab("U1")
+        await bot.idle()
+        answer = await bot.answer("U1", "D1", "help")
+
+    assert [each["message"] for each in slack.suggested_prompts[0]["prompts"]] == ["help"]
+    assert "- travel: Trains" in answer.shown
 
 
 async def test_older_assistant_view_offers_them_in_its_thread(bot: Bot) -> None:

@@ -48,6 +48,7 @@ def listeners() -> Listeners:
         votes=nothing,
         people=nothing,
         read_file=nothing,
+        openers=nothing,
     )  # type: ignore[arg-type]  # listening needs none of them
     connector = SlackConnector(parts=parts, secrets=Secrets(), engine=nothing)  # type: ignore[arg-type]
     heard = Listeners()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FixedRetriever, FixedRouter, HashedWordsEncoder
+from fakes import FixedRetriever, FixedRouter, HashedWordsEncoder, InMemoryJobQueue
 from tiny_model import ROOT
 
 from bot import wording
@@ -281,6 +281,28 @@ async def test_ingest_that_fails_says_why(settings: Settings) -> None:
     async with owner(settings, sync=BrokenSync()):
         with pytest.raises(PointsmanError, match="docs does not exist"):
             await run(settings, "ingest", INGEST)
+
+
+class SlowQueue(InMemoryJobQueue):
+    """Takes its time to look; counts how often it was stopped while it did."""
+
+    stopped = 0
+
+    async def take(self) -> None:
+        try:
+            await asyncio.sleep(0.2)
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+
+
+async def test_owner_that_leaves_does_not_break_off_in_the_database(settings: Settings) -> None:
+    async with owner(settings) as here:
+        slow = SlowQueue()
+        async with serving_jobs(replace(here, stores=replace(here.stores, jobs=slow))):
+            await asyncio.sleep(0.05)
+
+    assert slow.stopped == 0
 
 
 async def take_and_hang(directory: Path) -> None:

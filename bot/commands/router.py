@@ -49,8 +49,9 @@ def train(settings: Settings, by: By = "operator", as_json: AsJson = False) -> N
     if row["status"] == "production":
         out.print(f"router {row['version']} is in use", markup=False)
     else:
+        status = "a candidate" if row["status"] == "candidate" else row["status"]
         promote = f"`pointsman router promote {row['version']}` measures it again"
-        out.print(f"router {row['version']} is {row['status']}; {promote}", markup=False)
+        out.print(f"router {row['version']} is {status}; {promote}", markup=False)
 
 
 @command(router, "list")

@@ -59,8 +59,10 @@ class NearestAnswers:
         self._redactor = redactor
 
     async def warm_up(self) -> None:
-        """Read what was decided so far, so that no question waits for it."""
+        """Load what the first reviewed answer would wait for, where there is one."""
         await self._standing.catch_up()
+        if self._standing.shelf.decisions:
+            await asyncio.to_thread(self._redactor.find, "")  # its word lists take seconds
 
     async def find(self, asking: Asking) -> ReviewedAnswer | None:
         """The answer that a person has checked, if there is one that the asker may have and that still holds."""

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bot.errors import InputError
@@ -41,6 +41,7 @@ class Outcome:
     in_use: bool
     made: bool = True  # False: there was one that learnt the same
     verdict: Verdict | None = None  # None: nothing had to be compared
+    left_out: Mapping[str, int] = field(default_factory=dict)  # reviews that taught nothing, by reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +71,18 @@ class RouterChanges:
             await self.learn("ingest", progress)
         lessons = await self._lessons(progress)
         draft = await asyncio.to_thread(self._draft, "train", lessons)
-        in_use = self.versions.stages.production
-        for version in self.versions.all():
-            if version.hash == draft.hash and in_use in (version.version, version.against):
-                return Outcome(version=version, in_use=version.version == in_use, made=False)
-        version, verdict = await in_thread(partial(self._trained, draft, lessons), progress)
-        passed = verdict is None or verdict.passed
-        if passed:
-            await self._use(self.versions.stages.promoted(version.version), by=by)
-        return Outcome(version=version, in_use=passed, verdict=verdict)
+        stages = self.versions.stages
+        same = self._same(draft, stages)
+        if same and (stages.status(same.version) != "candidate" or same.reasons):
+            is_it = same.version == stages.production
+            return Outcome(version=same, in_use=is_it, made=False, left_out=draft.left_out)
+        # A kill may have come before one that passed was used.
+        train = partial(self._trained, draft, lessons)
+        version, verdict = (same, None) if same else await in_thread(train, progress)
+        if not version.reasons:
+            await self._use(stages.promoted(version.version), by=by)
+        passed = not version.reasons
+        return Outcome(version=version, in_use=passed, made=same is None, verdict=verdict, left_out=draft.left_out)
 
     async def promote(self, version: str | None, *, by: str, request: str = "", progress: Progress = silent) -> Outcome:
         """
@@ -125,6 +129,11 @@ class RouterChanges:
         after_it = replace(stages.back_to(target.version, target.version), request=request)
         await self._use(after_it, by=by, what="router.rollback")
         return Outcome(version=target, in_use=True, made=False)
+
+    def _same(self, draft: RouterVersion, stages: Stages) -> RouterVersion | None:
+        """The version that learnt the same, and is the one in use or was measured against it."""
+        found = (version for version in self.versions.all() if version.hash == draft.hash)
+        return next((each for each in found if stages.production in (each.version, each.against)), None)
 
     async def _lessons(self, progress: Progress) -> Lessons:
         return await self.desk.lessons((*self.domains, GENERAL), progress)

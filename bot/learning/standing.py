@@ -4,10 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from bot import wording
 from bot.conversation import leans_on_the_last, stood_alone
@@ -15,6 +12,10 @@ from bot.learning.curation import ALIKE, question_of
 from bot.learning.sameness import Sense, same, sense
 from bot.messages import Decided, Exchange, Query, Review
 from bot.ports import Encoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PAGE = 100  # decisions that are read in one go
 OVERLAP = 100  # numbers: where two decide at once, the later decision may be seen first
@@ -80,10 +81,12 @@ class StandingDecisions:
         """The decisions about the question of *query*, newest first."""
         await self.catch_up()
         near = self.shelf.worded_like(query.text)
-        if new := [standing for standing in near if standing.review.reply not in self._vectors]:
-            vectors = await asyncio.to_thread(self._encoder.encode, [standing.question for standing in new])
-            self._vectors.update((standing.review.reply, vector) for standing, vector in zip(new, vectors, strict=True))
-        return [each for each in near if float(self._vectors[each.review.reply] @ query.vector) >= ALIKE]
+        vectors = {reply: self._vectors[reply] for each in near if (reply := each.review.reply) in self._vectors}
+        if new := [each for each in near if each.review.reply not in vectors]:
+            found = await asyncio.to_thread(self._encoder.encode, [each.question for each in new])
+            vectors.update((each.review.reply, vector) for each, vector in zip(new, found, strict=True))
+            self._vectors.update((reply, vector) for reply, vector in vectors.items() if reply in self._known)
+        return [each for each in near if float(vectors[each.review.reply] @ query.vector) >= ALIKE]
 
     def forget(self, reply: str) -> None:
         """Drop a reply that was deleted, with the next question."""

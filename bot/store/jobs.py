@@ -7,8 +7,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import CursorResult, delete, select, update
 
 from bot.errors import StoreError
-from bot.messages import Job
-from bot.ports import JobStatus
+from bot.messages import Job, JobStatus
 from bot.store.database import Database
 from bot.store.models import JobRow
 

@@ -229,7 +229,7 @@ class Moderation(app_commands.Group):
     async def _domains(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return _choices({each.name: each.description for each in self._client.settings.domains}, typed)
 
-    @app_commands.command(description="Answer in the threads and posts of a channel without being mentioned, or not")
+    @app_commands.command(description="Answer a channel's threads and posts without a mention, or stop doing so")
     @app_commands.describe(channel="The channel", on="True: without a mention. False: only where I am mentioned.")
     async def automatic(
         self, interaction: discord.Interaction, channel: discord.TextChannel | discord.ForumChannel, on: bool

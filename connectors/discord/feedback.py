@@ -27,6 +27,7 @@ log = structlog.get_logger()
 THUMBS = {"👍": 1, "👎": -1}
 EXPLAINED = "Thank you, I have noted what you wrote."
 BEING_ASKED = "The people who help are being asked already."
+UNREACHABLE = "I could not reach the people who help. Please ask in your usual channel."
 NOT_TOLD = "I could not reach the one who asked. Please tell them yourself."
 FIELD = 1_000  # characters of a text in a call for help
 PAGE = 1_900  # characters of a person's answer in one message
@@ -119,6 +120,8 @@ class DiscordFeedback:
             await self._call_for_help(exchange, int(channel), asker)
         except ConnectorError as exc:
             log.warning("nobody could be asked for help", reason=str(exc))
+            if self.client.get_channel(int(channel)) is None:  # of which Discord would show the number
+                return UNREACHABLE
             return f"I could not post in <#{channel}>; please ask there yourself."
         await self.exchanges.show(reply, [asked])
         return f"I have asked the people in <#{channel}>. They answer you here."

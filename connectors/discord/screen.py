@@ -106,7 +106,7 @@ class DiscordScreen:
     def _asked(self) -> str:
         """The question above its answer, where Discord shows it to nobody: in a command or a form."""
         text = self.pending.message.text if self.pending.address["how"] == INTERACTION else ""
-        return f"> {_plain(text, ASKED)}\n" if text.strip() else ""
+        return f"**{_plain(text, ASKED)}**\n" if text.strip() else ""
 
 
 def origin(reply: Reply) -> discord.Embed | None:

@@ -212,7 +212,7 @@ def home(domains: Sequence[DomainSettings], stored: Stored, days: int, admins: s
                 "What you write in direct messages and private channels never trains a model that others use."
             ),
             {"type": "actions", "elements": [forget]},
-            {"type": "context", "elements": [_mrkdwn(escaped(f"The people behind this: {admins}"))]},
+            {"type": "context", "elements": [_mrkdwn(escaped(f"Trouble with me? {admins[:1].upper()}{admins[1:]}"))]},
         ],
     }
 

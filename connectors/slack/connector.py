@@ -141,7 +141,7 @@ class SlackApp:
             read_file=parts.read_file,
             bot_user=self._bot_user,
         )
-        self._home = SlackHome(api, settings, parts.people)
+        self._home = SlackHome(api, settings, parts.people, parts.openers)
         self.desk = parts.desk(self, on_message, pause=connector.pause)
         self._feedback = SlackFeedback(
             api=api,

@@ -1,21 +1,22 @@
 """The app's own place in Slack: the home tab, and the questions that are offered to begin with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from bot.errors import ConnectorError
-from bot.ports import People
-from bot.settings import Settings
+from bot.ports import Openers, People
+from bot.settings import DomainSettings, Settings
 from connectors.desk import Errand
 from connectors.slack import blocks as slack_blocks
 from connectors.slack.api import SlackApi
 from connectors.slack.events import Payload, user_id, workspace_id
 from connectors.slack.text import shortened
 
-TITLE = 60  # characters of a thread's title
+TITLE = 60  # characters of the title of a thread or a question
 OFFERED = 4  # questions, at most
+HELP = {"title": "What can I ask?", "message": "help"}
 
 
 @dataclass
@@ -25,6 +26,7 @@ class SlackHome:
     api: SlackApi
     settings: Settings
     people: People
+    openers: Openers
 
     async def publish(self, team: str, user: str) -> None:
         """Show the home tab as it is now."""
@@ -46,9 +48,12 @@ class SlackHome:
             "assistant.threads.setSuggestedPrompts",
             channel_id=channel,
             thread_ts=thread,
-            prompts=suggestions(self.settings),
+            prompts=offered({each.name: await self._questions(each) for each in self.settings.domains}),
             title="What can I help you with?",
         )
+
+    async def _questions(self, domain: DomainSettings) -> Sequence[str]:
+        return domain.suggestions or await self.openers(domain.name)
 
     async def entitle(self, address: Mapping[str, str], question: str) -> None:
         """Name a new conversation in the messages tab."""
@@ -63,12 +68,8 @@ class SlackHome:
         await self.api.hint(team, "agents.sessions.setStatus", **where, status="active")
 
 
-def suggestions(settings: Settings) -> list[dict[str, str]]:
-    """Up to four questions to begin with, each topic before any topic's second."""
-    per_domain = [
-        [f"{domain.name}: {question}" for question in domain.suggestions]
-        or [f"{domain.name}: What should I know about {domain.name}?"]
-        for domain in settings.domains
-    ]
-    rows = [row[n] for n in range(OFFERED) for row in per_domain if n < len(row)]
-    return [{"title": shortened(row.partition(": ")[2], 60), "message": row} for row in rows[:OFFERED]]
+def offered(questions: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Up to four of the *questions* by domain, each domain's first before any second; without any, what I can do."""
+    rows = [(name, row[n]) for n in range(OFFERED) for name, row in questions.items() if n < len(row)]
+    prompts = [{"title": shortened(text, TITLE), "message": f"{name}: {text}"} for name, text in rows[:OFFERED]]
+    return prompts or [HELP]

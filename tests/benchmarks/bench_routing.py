@@ -59,12 +59,12 @@ def docs(base: KnowledgeBase) -> list[dict[str, object]]:
     queries = base.queries([row["text"] for row in rows])
     domain = np.array([row["route"] == "domain" for row in rows])
     teacher = RouteTeacher(base.encoder, base.retriever, WORK / "router")
-    router = routing.LearnedRouter(teacher._teach(DOCS, (), lambda *_: None))
+    known = teacher.known(DOCS, ())
+    router = routing.LearnedRouter(teacher.fitted(DOCS, known))
     found = {d: base.retriever.search(d, queries) for d in DOCS}
     choices = [router.choose(query, {d: found[d][i] for d in DOCS}, explicit=None) for i, query in enumerate(queries)]
     ours = np.array([choice.domain_probability for choice in choices])
     sure = np.array([choice.decision == "answer" for choice in choices])
-    known = teacher._known(DOCS, ())
     nearest = np.array([max(found[d][i].evidence[0] for d in DOCS) for i in range(len(rows))])
     learnt = np.array([max(question.evidence[d][0] for d in DOCS) for question in known])
     right = np.array([question.route != GENERAL for question in known])
@@ -93,8 +93,8 @@ def bank(base: KnowledgeBase) -> list[dict[str, object]]:
             taught, rest = order[:count], order[count:]
             examples = [LabelledQuestion(text=rows[i]["text"], route=_route(rows[i]["route"])) for i in taught]
             teacher = RouteTeacher(base.encoder, NoDocuments(), Path(WORK / "router"))
-            router = routing.LearnedRouter(teacher._teach(("bank",), examples, lambda *_: None))
-            known = teacher._known(("bank",), examples)
+            known = teacher.known(("bank",), examples)
+            router = routing.LearnedRouter(teacher.fitted(("bank",), known))
             right = np.array([question.route == "bank" for question in known])
             domain = np.array([rows[i]["route"] == "domain" for i in rest])
             asked = [queries[i] for i in rest]

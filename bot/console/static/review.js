@@ -8,6 +8,7 @@ const keysOn = document.getElementById('keys-on');
 const wide = matchMedia('(min-width: 62rem)');
 const decided = []; // lists of replies, the latest last
 let loading = 0;
+let loaded = Promise.resolve(); // once the chosen answer stands in the pane
 
 const lines = () => [...(list?.querySelectorAll('li[data-reply]') ?? [])];
 const current = () => list?.querySelector('li[aria-current]');
@@ -23,7 +24,10 @@ async function choose(line, { focus = true } = {}) {
     line.querySelector('a').focus();
     line.scrollIntoView({ block: 'nearest' });
   }
-  if (wide.matches) await show(line.dataset.reply);
+  if (wide.matches) {
+    loaded = show(line.dataset.reply);
+    await loaded;
+  }
 }
 
 async function show(reply) {
@@ -103,8 +107,9 @@ function home() {
 }
 
 // A field of the chosen answer; where there is no room beside the list, it is on the answer's own page.
-function field(name) {
+async function field(name) {
   if (list && !wide.matches) open();
+  await loaded;
   return pane?.querySelector(`#${name}`);
 }
 
@@ -116,12 +121,12 @@ function open() {
 const KEYS = {
   j: () => step(1), k: () => step(-1),
   a: () => decide('approve'), x: () => decide('reject'), p: () => decide('pass'), u: undo,
-  e: () => { field('right-answer')?.focus(); field('right-answer')?.select(); },
-  r: () => field('right-route')?.focus(),
-  b: () => field('fault')?.focus(),
+  e: async () => { const text = await field('right-answer'); text?.focus(); text?.select(); },
+  r: async () => (await field('right-route'))?.focus(),
+  b: async () => (await field('fault'))?.focus(),
   m: () => { const tick = current()?.querySelector('input'); if (tick) { tick.checked = !tick.checked; count(); } },
   o: open,
-  g: () => { const box = field('again-box'); if (box) { box.open = true; box.querySelector('select').focus(); } },
+  g: async () => { const box = await field('again-box'); if (box) { box.open = true; box.querySelector('select').focus(); } },
   '/': () => document.getElementById('text')?.focus(),
   '?': () => keys.showModal(),
 };
