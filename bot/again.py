@@ -8,6 +8,7 @@ from uuid import uuid4
 from bot.accounts import Rerun
 from bot.app import Installation
 from bot.examinee import Unkept
+from bot.learning.answers import NoAnswers
 from bot.messages import GENERAL, Citation, Exchange, Message, Passage, Reply
 from bot.ports import Progress
 from bot.rows import Row
@@ -32,7 +33,7 @@ def work_of(exchange: Exchange, rerun: Rerun) -> Row:
 async def answer_again(here: Installation, payload: Mapping[str, Any], progress: Progress) -> Row:
     """The reply to a question that was asked before; nothing of it is kept."""
     progress(0, 1, "Answering")
-    assistant = replace(here.assistant_with(payload["adapter"]), exchanges=Unkept())
+    assistant = replace(here.assistant_with(payload["adapter"]), exchanges=Unkept(), reviewed=NoAnswers())
     if payload["prompt"]:
         assistant = replace(assistant, prompts=assistant.prompts.only(payload["prompt"]))
     labels, passages = payload["labels"], payload["passages"]

@@ -67,7 +67,7 @@ def _adapters(settings: Settings) -> Sequence[str]:
 
 def _prompt_of(settings: Settings, prompts: PromptLibrary, exchange: Exchange) -> Sequence[Turn]:
     reply = exchange.reply
-    if reply.prompt == "none":
+    if reply.prompt == "none" or reply.reused:
         return ()
     template = prompts.get(reply.prompt)
     if reply.route == GENERAL:

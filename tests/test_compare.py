@@ -154,6 +154,7 @@ async def test_adapter_of_several_domains_is_counted_in_one_of_them(database: Da
 async def test_answers_that_no_adapter_could_have_given_are_nobodys(database: Database) -> None:
     await answered(database, "1", "none", {"ada": 1}, route="general")
     await answered(database, "2", "none", {"ada": 1}, prompt="none")
+    await answered(database, "3", "none", {"ada": 1}, prompt="reviewed@1")
     await answered(database, "unfinished", "none", {"ada": 1})
     await answered(database, "4", "none", {"ada": -1})
 

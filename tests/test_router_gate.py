@@ -127,7 +127,7 @@ def test_router_that_learnt_what_people_ask_passes(school: School) -> None:
     assert found.difference == pytest.approx(found.candidate - found.production) and found.difference > 0.05
     assert found.low <= found.difference <= found.high
     assert f"Accuracy {found.candidate:.3f} against {found.production:.3f} of the router in use" in found.reason
-    assert "44 questions), within a fall of 0.02" in found.reason
+    assert "44 questions), within a fall of 0.020" in found.reason
 
 
 def test_router_that_learnt_wrong_routes_is_refused_for_what_it_unlearnt(school: School) -> None:

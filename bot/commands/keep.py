@@ -146,8 +146,8 @@ def train(
         print_json(adapter_row(version))
     else:
         out.print(
-            f"{version.label} is in {version.folder}. `pointsman adapters promote {domain} {version.version}` judges it "
-            "and puts it in production if it is better.",
+            f"{version.label} is in {version.folder}. `pointsman adapters promote {domain} {version.version}` judges "
+            "it and puts it in production if it is better.",
             markup=False,
         )
 

@@ -225,7 +225,7 @@ class Exam:
             f"{name[0].upper()}{name[1:]} {candidate[0]:.3f} against {production[0]:.3f} of the router in use "
             f"({difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, {int(rows.sum())} questions)"
         )
-        allowed = "" if margin is None else f"a {'fall' if margin < 0 else 'rise'} of {abs(margin):.2f}"
+        allowed = "" if margin is None else f"a {'fall' if margin < 0 else 'rise'} of {abs(margin):.3f}"
         verdict = f", within {allowed}" if allowed and passed else f", more than {allowed} that is allowed"
         return Check(
             name=name,

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import case, distinct, func, select
+from sqlalchemy import and_, case, distinct, func, select
 
 from bot.learning.comparison import Tally
-from bot.messages import GENERAL
+from bot.messages import GENERAL, REVIEWED
 from bot.store.database import Database
 from bot.store.models import ExchangeRow, VoteRow
 
@@ -22,10 +22,11 @@ class SqlTallies:
         """
         Returns: the votes on what *adapter* wrote, in one *domain* or in all.
 
-        General answers, and those that needed no model, are no adapter's.
+        General answers, and those that needed no model or were given again from a review, are no adapter's.
         """
         route = ExchangeRow.route != GENERAL if domain is None else ExchangeRow.route == domain
-        mine = (ExchangeRow.adapter == adapter, ExchangeRow.prompt != NONE, ExchangeRow.complete, route)
+        written = and_(ExchangeRow.prompt != NONE, ExchangeRow.prompt.not_like(f"{REVIEWED}@%"))
+        mine = (ExchangeRow.adapter == adapter, written, ExchangeRow.complete, route)
         answers = select(func.count()).select_from(ExchangeRow).where(*mine)
         votes = (
             select(
