@@ -256,6 +256,18 @@ async def test_training_again_after_a_rollback_does_not_undo_it(bot: Bot) -> Non
     assert (outcome.made, outcome.in_use, outcome.version.version) == (False, False, "2")
 
 
+async def test_training_again_does_not_undo_a_rollback_that_taught_anew(bot: Bot) -> None:
+    await bot.reviewed([*examples(), *DOGS])
+    await bot.train()
+    bot.words.texts["travel"] = ("Buses need no booking", "The bus to Bern is red", "A bus has forty seats")
+    await bot.changes.learn("ingest")
+    await bot.changes.rollback(None, by="ada")
+
+    outcome = await bot.train()
+
+    assert not outcome.in_use and bot.statuses()["4"] == "rollback production"
+
+
 async def test_training_that_was_killed_before_its_version_was_used_is_ended_by_the_next(bot: Bot) -> None:
     await bot.reviewed([*examples(), *DOGS])
     await bot.train()

@@ -131,9 +131,12 @@ class RouterChanges:
         return Outcome(version=target, in_use=True, made=False)
 
     def _same(self, draft: RouterVersion, stages: Stages) -> RouterVersion | None:
-        """The version that learnt the same, and is the one in use or was measured against it."""
-        found = (version for version in self.versions.all() if version.hash == draft.hash)
-        return next((each for each in found if stages.production in (each.version, each.against)), None)
+        """The version that learnt the same, if it is in use, was measured against the one in use, or was taken back."""
+        for version in self.versions.all():
+            settled = stages.production in (version.version, version.against)
+            if version.hash == draft.hash and (settled or stages.status(version.version) == "retired"):
+                return version
+        return None
 
     async def _lessons(self, progress: Progress) -> Lessons:
         return await self.desk.lessons((*self.domains, GENERAL), progress)
