@@ -23,7 +23,7 @@ _PREFIX = re.compile(r"^\s*(?P<route>[a-z0-9][a-z0-9_-]{0,62})\s*:(\s+(?P<text>\
 _MARKER = re.compile(r" \[\d+\]")  # as grounding writes it; list[0] is code
 SHORT = 8  # words
 MISTYPED = 0.85  # likeness of a name from which it counts as another one mistyped: "biling", "refund" for "refunds"
-LONG_ENOUGH = 5  # characters of a name that may be mistyped: of shorter ones, "git" is like "it"
+LONG_ENOUGH = 5  # characters of a name that may be mistyped: of shorter ones, "email" is like "mail"
 LEANT_ON = 60  # words of the questions before that a follow-up keeps: the encoder reads about 190 in all
 
 

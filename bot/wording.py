@@ -45,7 +45,8 @@ def origin(reply: Reply) -> str:
 def signed(reply: Reply) -> str:
     """The same for chat platforms, where a mark tells at a glance what kind of answer it is."""
     text = origin(reply)
-    mark = "💭" if reply.route == GENERAL else "📄" if reply.citations else "🔎"
+    general = "✅" if reply.reused else "💭"
+    mark = general if reply.route == GENERAL else "📄" if reply.citations else "🔎"
     return f"{mark} {text[0].upper()}{text[1:]}" if text else ""
 
 

@@ -18,7 +18,7 @@ import structlog
 
 from adapters.datasets.building import version_row
 from bot import admission, advising, again, releasing, rerouting
-from bot.app import Installation, Stores, dataset_builder, open_installation, open_stores
+from bot.app import Installation, Stores, dataset_builder, open_installation, open_stores, router_changes
 from bot.assistant import NOWHERE
 from bot.conversation import understand
 from bot.errors import PointsmanError
@@ -205,7 +205,7 @@ async def _ingest(here: Installation, payload: Payload, progress: Progress) -> R
         if changed:
             counts = {"added": report.added, "updated": report.updated, "removed": report.removed}
             await here.stores.audit.record(payload.get("by", "operator"), f"{INGESTED} {domain}", None, counts)
-        if changed or here.teacher.behind or domain not in here.router.domains:
+        if changed or domain not in here.router.domains or await router_changes(here).behind():
             await here.learn_routes(progress)
         gone = before.keys() - await asyncio.to_thread(here.retriever.documents, domain) if before else ()
         held = await held_of(here, domain, gone, by=payload.get("by", "operator")) if gone else {}

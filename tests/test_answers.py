@@ -190,6 +190,25 @@ async def test_answer_of_a_domain_that_the_asker_may_not_ask_is_not_given(counte
     assert not (await counter.ask()).reused
 
 
+@pytest.mark.parametrize(
+    ("answer", "then", "now", "given"),
+    [
+        ("Refunds are mostly paid within 14 days.", {}, {}, True),
+        ("Refunds are mostly paid within 14 days.", {"labels": STAFF}, {"labels": STAFF | {"everyone"}}, True),
+        ("Refunds are mostly paid within 14 days.", {"labels": STAFF}, {}, False),
+        ("Refunds are mostly paid within 14 days.", {"labels": None}, {}, False),
+        ("Refunds are mostly paid within 14 days.", {"workspace": "slack:T2"}, {}, False),
+        ("They are paid within 14 days.", {"labels": None, "workspace": "slack:T2"}, {}, True),
+    ],
+)
+async def test_those_who_may_know_less_get_no_word_that_is_not_in_the_documents(
+    counter: Counter, answer: str, then: dict[str, Any], now: dict[str, Any], given: bool
+) -> None:
+    await counter.reviewed("corrected", answer, **then)
+
+    assert bool((await counter.ask(**now)).reused) == given
+
+
 @pytest.mark.parametrize("asked", [{"private": True}, {"given": ("Within 14 days.",)}])
 async def test_what_was_asked_in_private_or_about_a_file_is_given_to_nobody(
     counter: Counter, asked: dict[str, Any]

@@ -56,9 +56,9 @@ def test_prefix_that_names_a_route_chooses_it(text: str, route: str | None, left
 
 
 def test_short_name_is_not_taken_for_another_one() -> None:
-    asked = understand(replace(MESSAGE, text="git: How do I undo a commit?"), [], ("it",))
+    asked = understand(replace(MESSAGE, text="email: How do I sort it?"), [], ("mail",))
 
-    assert (asked.route, asked.text) == (None, "git: How do I undo a commit?")
+    assert (asked.route, asked.text) == (None, "email: How do I sort it?")
 
 
 @pytest.mark.parametrize(("text", "missing"), [("Travel: When?", "travel"), ("billing: When?", ""), ("When?", "")])

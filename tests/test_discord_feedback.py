@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from discord_bot import QUESTION, Bot, bot_on_discord
+from discord_bot import BILLING, QUESTION, Bot, bot_on_discord
 
 from bot.errors import StoreError
 from bot.messages import Feedback, Passage, now
@@ -90,6 +90,16 @@ async def test_form_offers_the_routes_that_would_have_been_right(bot: Bot) -> No
     choice = form.modal["components"][2]["component"]
     assert [each["value"] for each in choice["options"]] == ["billing", "general", "unknown"]
     assert not any(each["component"]["required"] for each in form.modal["components"])
+
+
+async def test_form_of_very_many_domains_still_offers_what_is_none(bot: Bot) -> None:
+    await bot.restart(domains=[BILLING.model_copy(update={"name": f"d{number}"}) for number in range(30)])
+
+    form = await bot.presses(await bot.answer(), "vote:down:")
+
+    options = form.modal["components"][2]["component"]["options"]
+    assert len(options) == 25 and [each["value"] for each in options[-2:]] == ["general", "unknown"]
+    assert options[0]["description"] == BILLING.description
 
 
 async def test_thumb_down_pressed_again_keeps_the_reason(bot: Bot) -> None:

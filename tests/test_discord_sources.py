@@ -23,7 +23,8 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
 
 
 async def test_answer_shows_its_sources_with_links(bot: Bot) -> None:
-    bot.assistant.change = lambda reply: replace(reply, citations=(CITED, replace(CITED, number=2, url=None)))
+    cited, looked_into = (CITED, replace(CITED, number=2, url=None)), (replace(LOCAL, url="https://ada.org/local"),)
+    bot.assistant.change = lambda reply: replace(reply, citations=cited, passages=looked_into)
 
     answer = await bot.answer()
 

@@ -13,7 +13,7 @@ from test_router_gate import DOMAINS, examples, mistakes
 from bot.errors import InputError
 from bot.learning.router_changes import OUTDATED, Outcome, RouterChanges
 from bot.learning.router_gate import ENOUGH
-from bot.learning.router_versions import RouterVersions, Stages
+from bot.learning.router_versions import RouterVersion, RouterVersions, Stages
 from bot.learning.routes import PRIVATE, RouteDesk
 from bot.messages import LabelledQuestion, Query, Retrieval, now
 from bot.routing import LearnedRouter
@@ -325,6 +325,23 @@ async def test_rollback_to_a_version_that_was_never_in_use_is_refused(bot: Bot) 
 
     with pytest.raises(InputError, match="router 2 was never in use; `pointsman router promote 2` measures it first"):
         await bot.changes.rollback("2", by="ada")
+
+
+async def test_router_is_behind_until_it_knows_the_examples_that_were_written(bot: Bot) -> None:
+    before = await bot.changes.behind()
+    await bot.examples.add(DOGS)  # and killed before they were learnt
+    meanwhile = await bot.changes.behind()
+
+    await bot.changes.learn("ingest")
+
+    assert (before, meanwhile, await bot.changes.behind()) == (False, True, False)
+
+
+async def test_router_from_before_there_were_versions_knows_what_was_written(bot: Bot) -> None:
+    await bot.examples.add(DOGS)
+    bot.versions.change(Stages(production=bot.versions.add(RouterVersion(origin="found"), {}).version))
+
+    assert not await bot.changes.behind()
 
 
 async def test_teaching_that_was_cut_short_is_made_up_for_before_a_training(bot: Bot) -> None:

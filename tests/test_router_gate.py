@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import DIMENSION
 from fakes_routing import ENCODER, TEXTS, QuickTeacher, SharedWords, general_rows
 
 from bot.learning.curation import ALIKE
@@ -22,7 +23,7 @@ from bot.learning.router_gate import (
     log_loss,
 )
 from bot.learning.router_versions import Check
-from bot.messages import LabelledQuestion
+from bot.messages import LabelledQuestion, Query
 from bot.routing import DomainClassifier, KnownQuestion
 
 DOMAINS = ("billing", "travel")
@@ -155,15 +156,15 @@ def test_router_that_forgets_is_refused(school: School) -> None:
 
 
 def test_no_router_is_asked_what_it_was_fitted_on(school: School) -> None:
-    new = examples()
-    vectors = ENCODER.encode([example.text for example in new])
+    vectors = ENCODER.encode([example.text for example in examples()])
 
-    school.compare(new)
+    school.compare(examples(), old=examples())
 
-    assert 0 < len(school.fits) <= 2 * FOLDS
-    seen = [np.stack([each.query.vector for each in known]) for known in school.fits]
-    left_out = [(known @ vectors.T).max(axis=0) < ALIKE for known in seen]
-    assert np.sum(left_out, axis=0).min() >= 1
+    assert len(school.fits) == 2 * FOLDS
+    for own in (school.fits[:FOLDS], school.fits[FOLDS:]):
+        seen = [np.stack([each.query.vector for each in known]) for known in own]
+        left_out = np.array([(known @ vectors.T).max(axis=0) < ALIKE for known in seen])
+        assert left_out.any(axis=0).all() and not left_out.all(axis=0).any()
 
 
 def test_what_a_router_never_knew_it_answers_itself(school: School) -> None:
@@ -192,3 +193,67 @@ def test_flood_of_one_asker_weighs_less_in_the_measurement(school: School) -> No
     alone, flooded = (check(school.compare([*good, *more]), "accuracy") for more in (flood, wrong))
 
     assert flooded.production == pytest.approx(alone.production, abs=0.02)
+
+
+def reading(place: int) -> DomainClassifier:
+    """One whose log odds are what stands at this *place* of the evidence; it was fitted on nothing."""
+    nothing = np.zeros((0, DIMENSION), dtype=np.float32)
+    return DomainClassifier(
+        embedding=np.zeros(DIMENSION + 1),
+        mean=np.zeros(5),
+        scale=np.ones(5),
+        evidence=np.eye(6)[place],
+        own=nothing,
+        other=nothing,
+    )
+
+
+def asked(kind: str, new: tuple[float, int], old: tuple[float, int], count: int = 100) -> list[KnownQuestion]:
+    """
+    Questions of one kind: how sure either router is of its choice, and how many of a hundred it has right.
+
+    Half of them belong to the domain.
+    """
+
+    def odds(sure: float, right: bool, of_domain: bool) -> float:
+        return float(np.log(sure / (1 - sure))) * (1 if right == of_domain else -1)
+
+    found = []
+    for number in range(count):
+        of_domain, place = number % 2 == 0, number * 100 / count
+        evidence = tuple(odds(sure, place < hits, of_domain) for sure, hits in (new, old))
+        query = Query(text=f"{kind} {number}", vector=ENCODER.encode([f"{kind}{number} a{number} b{number}"])[0])
+        route = "billing" if of_domain else "general"
+        found.append(KnownQuestion(query=query, route=route, kind=kind, evidence={"billing": evidence}))
+    return found
+
+
+FAIR = ((0.9, 90), (0.9, 90))
+CASES = {
+    "accuracy": (((0.85, 85), (0.9, 90)), FAIR),
+    "calibration error": (((0.99, 90), (0.9, 90)), FAIR),
+    "accuracy on the other questions": (FAIR, ((0.85, 85), (0.9, 90))),
+    "calibration error on the other questions": (FAIR, ((0.99, 90), (0.9, 90))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_comparison_can_refuse_by_itself(name: str) -> None:
+    own, others = CASES[name]
+    known = [*asked("example", *own), *asked("made", *others)]
+    new, old = (
+        Contender(name=n, classifiers={"billing": reading(p)}, learned=()) for p, n in enumerate(("new", "old"))
+    )
+
+    verdict = compare(new, old, known, lambda _: {})
+
+    assert [check.name for check in verdict.checks if not check.passed] == [name] and not verdict.passed
+
+
+def test_what_is_within_the_margins_passes() -> None:
+    known = [*asked("example", (0.885, 89), (0.9, 90)), *asked("made", (0.885, 89), (0.9, 90))]
+    new, old = (
+        Contender(name=n, classifiers={"billing": reading(p)}, learned=()) for p, n in enumerate(("new", "old"))
+    )
+
+    assert compare(new, old, known, lambda _: {}).passed

@@ -94,12 +94,13 @@ async def test_file_that_is_too_large_is_refused(bot: Bot) -> None:
 
 
 async def test_citations_are_links_and_the_origin_is_named(bot: Bot) -> None:
-    bot.assistant.change = lambda reply: replace(reply, citations=(CITED,))
+    looked_into = (Passage(document="a", chunk=0, text="x", title="A", url="https://a.test/a"),)
+    bot.assistant.change = lambda reply: replace(reply, citations=(CITED,), passages=looked_into)
 
     answer = await bot.answer()
 
-    assert "[1] <https://a.test/t|Terms>: “within 14 days”" in answer.shown
-    assert answer.shown.endswith("📄 From the documents of billing")
+    cited = "[1] <https://a.test/t|Terms>: “within 14 days”"
+    assert answer.shown.endswith(f"{cited}\n📄 From the documents of billing")
 
 
 async def test_answer_without_documents_is_marked_as_general_knowledge(bot: Bot) -> None:

@@ -54,6 +54,16 @@ async def test_thumb_down_opens_a_form_whose_fields_are_kept_with_the_vote(bot: 
     assert (vote.rating, vote.reason, vote.correction, vote.wrong_route) == (-1, "Too long", "In 30 days", "general")
 
 
+async def test_form_of_very_many_domains_still_offers_what_is_none(tmp_path: Path) -> None:
+    many = [BILLING.model_copy(update={"name": f"d{number}", "channels": ()}) for number in range(105)]
+    async with slack_with_people() as slack, bot_on(slack, tmp_path, domains=many) as bot:
+        form = await bot.clicks("U1", await bot.answer(), "vote", "negative")
+
+    options = form["blocks"][2]["element"]["options"]
+    assert len(options) == 100 and [each["value"] for each in options[-2:]] == ["general", "unknown"]
+    assert options[0]["description"]["text"] == BILLING.description
+
+
 async def test_thumb_down_counts_without_the_form(bot: Bot) -> None:
     answer = await bot.answer()
 

@@ -74,7 +74,7 @@ def test_language_whose_name_hardly_anybody_knows_is_not_named(language: str) ->
         ({}, "🔎 Looked in the documents of billing"),
         ({"passages": (Passage(document=f"{SHARED}plan.md", chunk=0, text="x"),)}, "🔎 Looked in plan.md"),
         ({"route": "general"}, "💭 General knowledge, not from the documents"),
-        ({"route": "general", "prompt": "reviewed@a"}, "💭 Checked by a person, not from the documents"),
+        ({"route": "general", "prompt": "reviewed@a"}, "✅ Checked by a person, not from the documents"),
         ({"route": "general", "abstained": True}, ""),
         ({"decision": "ask_back"}, ""),
     ],

@@ -2,9 +2,10 @@
 Answers that reviewers approved or wrote, given again to those who ask the same: long before the next training.
 
 The newest decision about a question counts, whatever it says. An answer from documents is given only to those who may
-read them, and as long as they hold the same text; an answer from general knowledge, which no document bears out, stays
-in its workspace. What was asked in private or about a shared file is given to nobody. In doubt the model answers: a
-wrong answer that "a person has checked" is worse than none.
+read them, and as long as they hold the same text; to those who may know less than the first asker, only if every word
+of it is in them. One from general knowledge, which no document bears out, stays in its workspace. What was asked in
+private or about a shared file is given to nobody. In doubt the model answers: a wrong answer that "a person has
+checked" is worse than none.
 """
 
 import asyncio
@@ -15,9 +16,9 @@ from typing import Protocol
 
 from bot.answering import unknown
 from bot.conversation import leans_on_the_last
-from bot.grounding import Release, Verdict, without_markers
+from bot.grounding import Release, Verdict, support, without_markers
 from bot.learning.standing import Decisions, Standing, StandingDecisions
-from bot.messages import GENERAL, Asking, Exchange, Passage, ReviewedAnswer
+from bot.messages import GENERAL, Asking, Exchange, Message, Passage, ReviewedAnswer
 from bot.ports import Encoder, ExchangeStore, Retriever, discard
 from bot.privacy.redaction import Redactor
 from bot.prompts import REFUSAL
@@ -112,7 +113,12 @@ class NearestAnswers:
         else:
             passages = await self._looked_for(text, route, standing, asking)
         verdict = await _cited(text, standing.question, passages or ())
-        if not passages or not verdict or await self._tells_on(text, asking.query.text, *(p.text for p in passages)):
+        if not passages or not verdict:
+            return None
+        held = "\n".join(passage.text for passage in passages)
+        if _may_know_less(asking.message, exchange.message) and support(text, held) < 1.0:
+            return None
+        if await self._tells_on(text, asking.query.text, held):
             return None
         return _answer(standing, route, verdict.text, passages=tuple(passages), verdict=verdict)
 
@@ -151,6 +157,12 @@ class NoAnswers:
     async def find(self, asking: Asking) -> ReviewedAnswer | None:
         """None, ever."""
         return None
+
+
+def _may_know_less(now: Message, then: Message) -> bool:
+    """Whether who asks now belongs elsewhere, or may not read all that the first asker, and so the answer, could."""
+    narrower = now.labels is not None and (then.labels is None or not then.labels <= now.labels)
+    return narrower or now.workspace != then.workspace
 
 
 def _says_nothing(text: str) -> bool:

@@ -55,6 +55,13 @@ class RouterChanges:
     router: LearnedRouter
     audit: AuditLog
 
+    async def behind(self) -> bool:
+        """Whether the router in use does not know yet what the index holds, or what examples were written."""
+        production = self.versions.production
+        written = [example for example in await self.desk.examples.all() if example.route in self._routes]
+        unknown = any(production is None or not _had(production, example) for example in written)
+        return self.teacher.behind or unknown
+
     async def learn(self, origin: Origin, progress: Progress = silent) -> None:
         """Teach the router again and route by it from now on: an ingest or new examples wait for no measurement."""
         lessons = await self._lessons(progress)
@@ -139,7 +146,11 @@ class RouterChanges:
         return None
 
     async def _lessons(self, progress: Progress) -> Lessons:
-        return await self.desk.lessons((*self.domains, GENERAL), progress)
+        return await self.desk.lessons(self._routes, progress)
+
+    @property
+    def _routes(self) -> tuple[str, ...]:
+        return (*self.domains, GENERAL)
 
     async def _teach(self, origin: Origin, lessons: Lessons, after: After, progress: Progress) -> None:
         """Fit a version on *lessons* and the documents as they are, and use it."""
