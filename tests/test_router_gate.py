@@ -63,6 +63,12 @@ def test_bins_are_equally_filled_so_that_chances_far_apart_do_not_cancel_out() -
     assert calibration_error(found, np.ones((1, 30))) == pytest.approx((0.9 - 10 / 15) / 2 + 0.4 / 2)
 
 
+def test_equal_chances_are_in_one_bin_whatever_their_order() -> None:
+    found = answers([[0.75, 0.25]] * 60, [0] * 45 + [1] * 15)
+
+    assert calibration_error(found, np.ones((1, 60))) == pytest.approx(0.0)
+
+
 def test_one_question_does_not_decide_the_log_loss() -> None:
     found = answers([[1.0, 0.0]] * 4, [0, 0, 0, 1])
 

@@ -256,6 +256,29 @@ def test_kill_at_any_moment_leaves_a_router_that_can_be_used(tmp_path: Path, ste
     assert in_use(versions) == len(versions.all())
 
 
+DELETING = """
+import os, shutil, sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from test_router_versions import *
+def rmtree(path, **_):
+    if path.name.isdecimal():
+        (path / "router.npz").unlink()
+        os.kill(os.getpid(), 9)
+shutil.rmtree = rmtree
+made(RouterVersions(Path(sys.argv[1])), 1)
+"""
+
+
+def test_version_that_a_kill_left_half_deleted_is_none_any_more(versions: RouterVersions) -> None:
+    made(versions, KEPT + 1)
+
+    done = subprocess.run([sys.executable, "-c", DELETING, str(versions.folder)], cwd=ROOT, env=os.environ, check=False)
+
+    assert done.returncode == -9
+    assert [version.version for version in versions.all()] == [str(number) for number in range(3, KEPT + 3)]
+
+
 def test_training_json_says_all_there_is_to_know(versions: RouterVersions) -> None:
     versions.add(DRAFT, classifiers())
 

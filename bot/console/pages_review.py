@@ -143,10 +143,11 @@ async def _exchange(visit: Visit) -> Exchange:
 async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
     """Everything that is known about an answer."""
     parts, reply = visit.parts, exchange.reply.id
-    votes, decisions, thread = await asyncio.gather(
+    votes, decisions, thread, adapters = await asyncio.gather(
         parts.answers.votes(reply),
         parts.reviews.history(reply),
         parts.exchanges.thread(exchange.message.thread, last=THREAD),
+        asyncio.to_thread(parts.adapters),
     )
     turns, lost = _prompt(visit, exchange)
     corrections = [vote.correction for vote in votes if vote.correction]
@@ -161,7 +162,7 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
         "proposal": corrections[-1] if corrections else exchange.reply.text,
         "targets": _targets(visit),
         "faults": FAULTS,
-        "adapters": ("none", *parts.adapters()),
+        "adapters": ("none", *adapters),
         "prompts": [template.label for template in parts.prompts.all()],
     }
 

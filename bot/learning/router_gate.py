@@ -74,10 +74,8 @@ class Answers:
 
     def __post_init__(self) -> None:
         count = int(np.clip(len(self.right) // A_BIN, 1, BINS))
-        bins = np.zeros(len(self.right), dtype=np.int64)
-        for number, rows in enumerate(np.array_split(np.argsort(self.sure, kind="stable"), count)):
-            bins[rows] = number
-        object.__setattr__(self, "bins", bins)
+        edges = np.quantile(self.sure, np.arange(1, count) / count)
+        object.__setattr__(self, "bins", np.searchsorted(edges, self.sure, side="right"))
 
     def only(self, rows: NDArray[np.bool_]) -> "Answers":
         """The answers to *rows*."""

@@ -200,5 +200,5 @@ export function review() {
   wide.addEventListener('change', () => { if (wide.matches && current()) show(at()); });
   const shown = document.getElementById('count');
   get(shown.dataset.count).then(({ count: n }) => { shown.textContent = word('count', { n: n.toLocaleString(document.documentElement.lang) }); }).catch(() => {});
-  hints();
+  loaded.then(hints); // models are loaded for them: whatever is needed at once goes first
 }
