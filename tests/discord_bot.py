@@ -35,6 +35,8 @@ BILLING = DomainSettings(name="billing", description="Invoices and refunds")
 QUESTION = "When is my refund?"
 ASKED = f"**{QUESTION}**\n{ANSWER}"  # what a command shows
 
+PATIENCE = 30.0  # seconds for what simcord waits for, on a machine that is busy with other things
+
 Prepared = Callable[[ScriptedAssistant], object]
 
 
@@ -263,7 +265,7 @@ async def bot_on_discord(
 @asynccontextmanager
 async def _discord_for(client: DiscordClient, shards: int | None) -> AsyncIterator[simcord.Env]:
     """As simcord.run(), which pytest's fixtures cannot leave in the context in which they entered it."""
-    env = simcord.Env(client, shard_count=shards)
+    env = simcord.Env(client, shard_count=shards, settle_timeout=PATIENCE)
     await env.start()
     try:
         yield env

@@ -89,7 +89,7 @@ class DiscordDouble(World):
         """How many shards have a session and a connection."""
         return sum(each.link is not None for each in self.gateway.sessions.values())
 
-    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
         """Waits for *condition*; fails with what was noticed so far."""
         late = time.monotonic() + seconds
         while not condition():

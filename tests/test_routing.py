@@ -19,6 +19,7 @@ from bot.routing import (
     KnownQuestion,
     LearnedRouter,
     TaskChooser,
+    chances,
     fit,
     load,
     save,
@@ -180,6 +181,18 @@ def test_examples_of_people_move_a_decision() -> None:
     after = taught((*KNOWN, *examples)).choose(query(text), evidence_for("general"), explicit=None)
 
     assert (before.route, after.route) == ("general", "travel")
+
+
+def test_chances_of_many_questions_are_those_of_each_by_itself() -> None:
+    classifiers = {domain: fit(domain, KNOWN) for domain in ("billing", "travel")}
+
+    found = chances(classifiers, KNOWN)
+
+    for question, row in zip(KNOWN, found, strict=True):
+        evidence = {domain: Retrieval(evidence=question.evidence[domain]) for domain in classifiers}
+        choice = LearnedRouter(classifiers).choose(question.query, evidence, explicit=None)
+        assert choice.route == ("general", "billing", "travel")[row.argmax()]
+        assert (choice.probability, choice.domain_probability) == pytest.approx((row.max(), 1 - row[0]))
 
 
 def test_fit_is_repeatable() -> None:

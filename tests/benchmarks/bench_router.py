@@ -151,7 +151,6 @@ def learning(sets: Sequence[Questions]) -> list[dict[str, object]]:
                 values = [one[name] for one in found]
                 row[name] = f"{np.mean(values):.3f} ± {np.std(values):.3f}"
             table.append(row)
-            print(row, flush=True)
     return table
 
 
@@ -180,13 +179,12 @@ def gate(sets: Sequence[Questions]) -> list[dict[str, object]]:
     return table
 
 
-def run(base: KnowledgeBase | None = None) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """One row per set and number of reviewed questions; one per set and kind of reviews."""
-    sets = questions_of(base or open_knowledge_base(DOCS))
-    return learning(sets), gate(sets)
+def run(base: KnowledgeBase | None = None) -> list[dict[str, object]]:
+    """One row per set and number of reviewed questions."""
+    return learning(questions_of(base or open_knowledge_base(DOCS)))
 
 
 if __name__ == "__main__":
-    learnt, judged = run()
-    show("Learning reviewed routes (routing_mix)", learnt)
-    show("What the gate lets through (routing_mix)", judged)
+    sets = questions_of(open_knowledge_base(DOCS))
+    show("Learning reviewed routes (routing_mix)", learning(sets))
+    show("What the gate lets through (routing_mix)", gate(sets))

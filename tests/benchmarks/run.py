@@ -8,6 +8,7 @@ import bench_privacy
 import bench_reading
 import bench_retrieval
 import bench_reuse
+import bench_router
 import bench_routing
 import bench_slack
 import bench_stages
@@ -30,6 +31,7 @@ def main() -> None:
     base = open_knowledge_base()
     show("Retrieval", bench_retrieval.run(base))
     show("Routing (routing_mix)", bench_routing.run(base))
+    show("Learning reviewed routes (routing_mix)", bench_router.run(base))
     show("Questions known again", bench_reuse.run())
     show("Reading (SQuAD 2.0, held-out articles)", bench_reading.run())
     show("Redaction (held-out templates)", bench_privacy.run())
