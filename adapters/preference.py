@@ -33,7 +33,7 @@ REFERENCE = "reference.json"
 
 def dpo_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, clock: Clock, folder: str) -> Any:
     """The trainer for pairs of a better and a worse answer."""
-    settings = arguments(recipe, folder, rows_at_once=1) | {"beta": recipe.beta, "max_length": None}
+    settings = arguments(recipe, folder, len(rows), rows_at_once=1) | {"beta": recipe.beta, "max_length": None}
     return PairTrainer(
         model=model,
         args=DPOConfig(**settings, precompute_ref_log_probs=True),
@@ -45,7 +45,10 @@ def dpo_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, cl
 
 def kto_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, clock: Clock, folder: str) -> Any:
     """The trainer for answers that were voted on."""
-    settings = arguments(recipe, folder, rows_at_once=VOTES_AT_ONCE) | {"beta": recipe.beta, "max_length": None}
+    settings = arguments(recipe, folder, len(rows), rows_at_once=VOTES_AT_ONCE) | {
+        "beta": recipe.beta,
+        "max_length": None,
+    }
     return VoteTrainer(
         model=model,
         args=KTOConfig(**settings, precompute_ref_log_probs=True),

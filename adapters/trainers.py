@@ -20,6 +20,7 @@ from adapters.base_model import BaseModel
 from adapters.encoding import Ids
 from adapters.processes import together
 from adapters.recipe import Recipe
+from bot.learning.course import OnStep
 from bot.ports import Progress
 
 WARM_UP = 0.05  # share of the steps
@@ -29,7 +30,7 @@ def sft_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, cl
     """The trainer for rows with one answer each."""
     trainer = AnswerTrainer(
         model=model,
-        args=SFTConfig(**arguments(recipe, folder, rows_at_once=1), max_length=None),
+        args=SFTConfig(**arguments(recipe, folder, len(rows), rows_at_once=1), max_length=None),
         train_dataset=Dataset.from_list(rows),
         processing_class=base.tokenizer,
         callbacks=[clock],
@@ -38,16 +39,15 @@ def sft_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, cl
     return trainer
 
 
-def arguments(recipe: Recipe, folder: str, *, rows_at_once: int) -> dict[str, Any]:
-    """What the trainers' settings have in common; *rows_at_once* go through the model together."""
+def arguments(recipe: Recipe, folder: str, rows: int, *, rows_at_once: int) -> dict[str, Any]:
+    """What the trainers' settings have in common; *rows_at_once* of the *rows* go through the model together."""
     gpu = torch.cuda.is_available()
     in_turn = max(1, round(recipe.rows_per_step / rows_at_once / together().num_processes))
     return {
         "output_dir": folder,
         "per_device_train_batch_size": rows_at_once,
         "gradient_accumulation_steps": in_turn,
-        "num_train_epochs": recipe.epochs,
-        "max_steps": recipe.max_steps or -1,
+        "max_steps": recipe.steps(rows),
         "learning_rate": recipe.rate,
         "max_grad_norm": 1.0,
         "seed": recipe.seed,
@@ -106,9 +106,10 @@ class AnswerTrainer(Ours, SFTTrainer):
 class Clock(TrainerCallback):
     """Says how far a training is, and ends it at its deadline: all its processes at once, or one waits for ever."""
 
-    def __init__(self, recipe: Recipe, progress: Progress) -> None:
+    def __init__(self, recipe: Recipe, progress: Progress, on_step: OnStep) -> None:
         self.spent = 0.0  # share of the time until the deadline
         self.says = progress
+        self.writes = on_step
         self._begin = time.monotonic()
         self._seconds = recipe.deadline_seconds
         self._first: tuple[int, float] = (0, 0.0)
@@ -138,6 +139,7 @@ class Clock(TrainerCallback):
             if self._seconds:
                 left = min(left, max(0.0, self._seconds - (time.monotonic() - self._begin)))
             said = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
+            self.writes(state.global_step, state.max_steps, logs["loss"])
             self.says(state.global_step, state.max_steps, f"Training, loss {logs['loss']:.2f}, {said} left")
 
     def _pace(self, state: Any) -> float:

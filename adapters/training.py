@@ -7,6 +7,7 @@ The same call in several processes that `accelerate launch` started is one train
 import hashlib
 import importlib.util
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from adapters.datasets.rows import Dataset
 from adapters.encoding import Ids, encode
 from adapters.processes import is_main, wait_for_all
 from adapters.recipe import Recipe
+from adapters.rehearsal import rehearse
 from bot.errors import AdapterUnusable, TrainingError
 from bot.messages import now
 from bot.ports import Progress, silent
@@ -96,13 +98,21 @@ class _Training:
         checkpoint = self._last_checkpoint()
         set_seed(self.recipe.seed)
         model = self._with_lora()
-        trainer = self._trainer()(model, self.base, self.rows, self.recipe, clock, str(self._checkpoints))
+        rows = [*self.rows, *self._rehearsed(model, progress)]
+        trainer = self._trainer()(model, self.base, rows, self.recipe, clock, str(self._checkpoints))
         trainer.remove_callback(PrinterCallback)  # standard output is for data
         begin = time.monotonic()
         trainer.train(resume_from_checkpoint=checkpoint)
         if is_main():
-            write_adapter(model, done, self._numbers(model, trainer.state, time.monotonic() - begin))
+            write_adapter(model, done, self._numbers(model, rows, trainer.state, time.monotonic() - begin))
         wait_for_all()
+
+    def _rehearsed(self, model: "PeftModel", progress: Progress) -> list[Ids]:
+        """Rows for supervised training alone: preferences move an adapter little, and have no such rows."""
+        wanted = math.ceil(len(self.rows) * self.recipe.rehearsal) if self.recipe.method == "sft" else 0
+        if wanted:
+            progress(0, 0, "Asking the base model what not to forget")
+        return rehearse(model, self.base, wanted)
 
     def _trainer(self) -> Callable[..., Any]:
         if self.recipe.method == "sft":
@@ -148,7 +158,7 @@ class _Training:
         model.peft_config["default"].base_model_name_or_path = str(self.base.folder)
         return model
 
-    def _numbers(self, model: "PeftModel", state: Any, seconds: float) -> dict[str, Any]:
+    def _numbers(self, model: "PeftModel", rows: list[Ids], state: Any, seconds: float) -> dict[str, Any]:
         config: Any = model.peft_config["default"]
         modules = tuple(sorted(config.target_modules)) if self.start else self.recipe.target_modules
         recipe = replace(self.recipe, rank=config.r, alpha=config.lora_alpha, target_modules=modules)
@@ -160,8 +170,9 @@ class _Training:
             "data": self.dataset.path.name,
             "data_hash": self.dataset.hash,
             "rows": len(self.rows),
+            "rehearsed_rows": len(rows) - len(self.rows),
             **_balance(self.dataset),
-            "tokens": sum(len(ids) for row in self.rows for name, ids in row.items() if name.endswith("_ids")),
+            "tokens": sum(len(ids) for row in rows for name, ids in row.items() if name.endswith("_ids")),
             "recipe": recipe.row(),
             "steps": state.global_step,
             "planned_steps": state.max_steps,

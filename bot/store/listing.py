@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.accounts import Choices, ListedAnswer, ReviewFilter, ReviewPage
@@ -27,6 +27,10 @@ KINDS: dict[str, ColumnElement[bool]] = {
     "corrected": ListedRow.corrections > 0,
     "none": ListedRow.votes == 0,
 }
+OUTCOME = case(
+    (ExchangeRow.decision == "ask_back", "asked_back"), (ExchangeRow.abstained, "unknown"), else_="answered"
+).label("outcome")
+FIRST_TOKEN = ExchangeRow.seconds_to_first_token.label("first_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ async def relist(session: AsyncSession, replies: Iterable[str]) -> None:
     await session.flush()
     for reply in replies:
         wanted = (ExchangeRow.id, ExchangeRow.route, ExchangeRow.platform, ExchangeRow.adapter, ExchangeRow.prompt)
-        rows = select(*wanted, ExchangeRow.at).where(ExchangeRow.reply == reply, ExchangeRow.complete.is_(True))
+        rows = select(*wanted, ExchangeRow.at, OUTCOME, FIRST_TOKEN).where(ExchangeRow.reply == reply, ExchangeRow.complete.is_(True))
         found = (await session.execute(rows)).one_or_none()
         if found is None:
             continue

@@ -168,7 +168,9 @@ class TargetAnswerRow(Base):
 
 class ListedRow(Base):
     """
-    What the review list sorts and filters by, of every complete exchange: it follows votes and decisions.
+    What the review list sorts and filters by, and the overview counts, of every complete exchange.
+
+    It follows votes and decisions.
 
     Exchanges are long, so going through fifty thousand of them takes a second; through these it takes none.
     """
@@ -188,7 +190,9 @@ class ListedRow(Base):
     platform: Mapped[str]
     adapter: Mapped[str]
     prompt: Mapped[str]
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
+    outcome: Mapped[str]  # answered, asked_back or unknown: "I don't know"
+    first_token: Mapped[float]  # seconds until it came
 
 
 class DatasetRow(Base):

@@ -236,9 +236,11 @@ async def build(here: Installation) -> Any:
 
 async def train(version: str) -> Any:
     rows = await training_rows(settings(), DOMAIN, version)
-    made = await asyncio.to_thread(train_adapter, settings(), DOMAIN, rows, Recipe(learning_rate=5e-4, max_steps=20))
+    made = await asyncio.to_thread(train_adapter, settings(), DOMAIN, rows, Recipe())
     numbers = json.loads((made.folder / "training.json").read_text(encoding="utf-8"))
-    return {"label": made.label, "rows": numbers["rows"], "tokens": numbers["tokens"], "seconds": numbers["seconds"]}
+    passes = numbers["steps"] * numbers["recipe"]["rows_per_step"] / (numbers["rows"] + numbers["rehearsed_rows"])
+    speed = numbers["tokens"] * passes / numbers["seconds"]
+    return {"label": made.label, "rows": numbers["rows"], "steps": numbers["steps"], "tokens/s": round(speed)}
 
 
 async def promote(here: Installation, label: str) -> Any:
@@ -303,8 +305,8 @@ async def _round(here: Installation, journal: Journal, cut: Split, number: int) 
     verdict = await journal.once(f"{name}-gate", partial(promote, here, trained["label"]))
     line = await _line(here, journal, cut, f"after round {number}", trained["label"])
     gate = "promoted" if verdict["passed"] else "refused"
-    speed = trained["tokens"] / trained["seconds"]
-    return {**line, "gate": gate, "votes": votes, **curated, "rows": trained["rows"], "tokens/s": speed}
+    told = {name: trained[name] for name in ("rows", "steps", "tokens/s")}
+    return {**line, "gate": gate, "votes": votes, **curated, **told}
 
 
 async def _line(here: Installation, journal: Journal, cut: Split, when: str, adapter: str) -> dict[str, object]:

@@ -89,7 +89,7 @@ def measured(base: BaseModel, method: DatasetKind, trainer: str, number: int) ->
     from transformers import PrinterCallback
 
     count = ROWS_A_RUN[method]
-    recipe = Recipe(method=method, start="reading@1", learning_rate=RATE, max_steps=1, rows_per_step=count)
+    recipe = Recipe(method=method, start="reading@1", learning_rate=RATE, max_steps=1, rows_per_step=count, rehearsal=0)
     rows = encode(base, dataset(method), recipe.max_tokens)[number::ROUNDS][:count]
     folder = FOLDER / "run"
     shutil.rmtree(folder, ignore_errors=True)
