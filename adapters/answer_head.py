@@ -2,8 +2,8 @@
 A language model's last steps as training needs them; takes seconds to import, as adapters.trainers does.
 
 TRL computes the wide output layer for every token unless it runs on a GPU; with 49,152 words that costs as much as the
-rest of the model, so here it is computed for answer tokens only. And where answers share their prompt, as in a pair,
-the prompt is read once.
+rest of the model, so here it is computed for answer tokens only. And what the rows of a batch begin with alike is read
+once: the prompt of a pair of answers, or the passages that several questions are about.
 """
 
 import functools
@@ -39,17 +39,24 @@ def score_answers_only(model: Any) -> None:
 def _before_answers(model: Any, labels: Tensor, inputs: dict[str, Any]) -> Tensor:
     """The hidden states from which the answer tokens are told, row after row: (answer tokens, width)."""
     ids, is_answer = inputs["input_ids"], labels != -100
-    begin = int(is_answer[0].int().argmax())
-    shared = len(ids) > 1 and bool((ids[:, :begin] == ids[0, :begin]).all() and is_answer[:, begin].all())
-    if not (shared and begin and _takes_masks(model)):
+    begin = _shared(ids, is_answer)
+    if not (len(ids) > 1 and begin and _takes_masks(model)):
         hidden: Tensor = model.base_model(**inputs | {"use_cache": False}).last_hidden_state
         return hidden[:, :-1][is_answer[:, 1:]]
-    answers = [row[mask] for row, mask in zip(ids, is_answer, strict=True)]
-    packed, positions, allowed, before = _pack(ids[0, :begin], answers)
+    ends = is_answer.shape[1] - is_answer.flip(1).int().argmax(1)  # behind each row's last answer token
+    packed, positions, allowed = _pack(ids[0, :begin], [row[begin:end] for row, end in zip(ids, ends, strict=True)])
     hidden = model.base_model(
         input_ids=packed[None], position_ids=positions[None], attention_mask=allowed[None, None], use_cache=False
     ).last_hidden_state
+    taught = torch.cat([row[begin:end] for row, end in zip(is_answer, ends, strict=True)]).nonzero()[:, 0] + begin
+    before = torch.where(positions[taught] == begin, begin - 1, taught - 1)
     return hidden[0, before]
+
+
+def _shared(ids: Tensor, is_answer: Tensor) -> int:
+    """With how many tokens of their prompts all rows begin alike."""
+    differs = ((ids != ids[:1]) | is_answer).any(0)
+    return int(differs.int().argmax()) if differs.any() else 0
 
 
 def _takes_masks(model: Any) -> bool:
@@ -57,21 +64,17 @@ def _takes_masks(model: Any) -> bool:
     return config._attn_implementation == "sdpa" and getattr(config, "sliding_window", None) is None
 
 
-def _pack(prompt: Tensor, answers: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _pack(shared: Tensor, rests: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """
-    One row of a prompt and all answers to it, none of which sees the others.
+    One row of what all rows share and the rest of each, none of which sees the others.
 
-    Returns: its tokens; their positions; which token (second dimension) each may see; and for each answer token the
-    index of the one before it.
+    Returns: its tokens; their positions; and which token (second dimension) each may see.
     """
-    lengths = [len(prompt), *(len(answer) for answer in answers)]
-    packed = torch.cat([prompt, *answers])
+    lengths = [len(shared), *(len(rest) for rest in rests)]
     part = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
-    positions = torch.cat([torch.arange(len(prompt)), *(len(prompt) + torch.arange(n) for n in lengths[1:])])
+    positions = torch.cat([torch.arange(len(shared)), *(len(shared) + torch.arange(n) for n in lengths[1:])])
     allowed = ((part == 0) | (part == part[:, None])).tril()
-    starts_answer = positions == len(prompt)
-    before = torch.where(starts_answer, len(prompt) - 1, torch.arange(len(packed)) - 1)
-    return packed, positions, allowed, before[len(prompt) :]
+    return torch.cat([shared, *rests]), positions, allowed
 
 
 def _scored(logits: Tensor, targets: Tensor, is_answer: Tensor) -> FusedCausalLMOutput:

@@ -41,6 +41,7 @@ class Stages:
     canary: Canary | None = None
     earlier: tuple[str | None, ...] = ()  # what was in production before, the latest last
     retired: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()  # of the retired ones those that never answered: nothing goes back to them
     request: str = ""  # the latest change's; one that a kill interrupted is not made twice
 
     def status(self, version: str) -> Status:
@@ -49,12 +50,12 @@ class Stages:
             return "production"
         if self.canary and version == self.canary.version:
             return "canary"
-        return "retired" if version in self.retired else "candidate"
+        return "retired" if version in (*self.retired, *self.withdrawn) else "candidate"
 
     @property
     def named(self) -> frozenset[str]:
         """The versions that are or were more than candidates."""
-        return frozenset({*self.retired, *(v for v in (self.production, self._on_trial) if v)})
+        return frozenset({*self.retired, *self.withdrawn, *(v for v in (self.production, self._on_trial) if v)})
 
     def with_canary(self, version: str, share: float) -> "Stages":
         """*version* answers *share* of the conversations, in place of another canary."""
@@ -63,6 +64,14 @@ class Stages:
     def with_production(self, version: str) -> "Stages":
         """*version* answers; there is no canary any more."""
         return self._answering(version, (*self.earlier, self.production))
+
+    def with_share(self, share: float) -> "Stages":
+        """The canary answers another *share* of the conversations."""
+        return self if self.canary is None else replace(self, canary=replace(self.canary, share=share))
+
+    def without_candidate(self, version: str) -> "Stages":
+        """*version* is not offered any more; it never answered."""
+        return replace(self, withdrawn=tuple(sorted({*self.withdrawn, version}, key=int)))
 
     def without_canary(self) -> "Stages":
         """The version in production answers every conversation."""
@@ -85,7 +94,8 @@ class Stages:
 
     def _retiring(self, *versions: str | None, but: str | None = None) -> "Stages":
         gone = {*self.retired, *(version for version in versions if version)} - {but}
-        return replace(self, retired=tuple(sorted(gone, key=int)))
+        kept = tuple(version for version in self.withdrawn if version != but)
+        return replace(self, retired=tuple(sorted(gone, key=int)), withdrawn=kept)
 
 
 def read_stages(folder: Path) -> Stages:
@@ -124,6 +134,7 @@ def stages_row(stages: Stages) -> dict[str, Any]:
         "canary": {"version": canary.version, "share": canary.share} if canary else None,
         "earlier": list(stages.earlier),
         "retired": list(stages.retired),
+        "withdrawn": list(stages.withdrawn),
         "request": stages.request,
     }
 
@@ -135,6 +146,7 @@ def _stages(row: Mapping[str, Any]) -> Stages:
         canary=None if canary is None else Canary(version=_number(canary["version"]), share=_share(canary["share"])),
         earlier=tuple(_version(each) for each in row["earlier"]),
         retired=tuple(_number(each) for each in row["retired"]),
+        withdrawn=tuple(_number(each) for each in row.get("withdrawn", ())),  # older files have none
         request=str(row["request"]),
     )
 

@@ -17,21 +17,24 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from adapters.answer_head import score_answers_only
 from adapters.base_model import BaseModel
+from adapters.batches import collate, grouped
 from adapters.encoding import Ids
 from adapters.processes import together
 from adapters.recipe import Recipe
-from bot.learning.course import OnStep
+from bot.learning.course import OnStep, unwritten
 from bot.ports import Progress
 
 WARM_UP = 0.05  # share of the steps
 
 
 def sft_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, clock: "Clock", folder: str) -> Any:
-    """The trainer for rows with one answer each."""
+    """The trainer for rows with one answer each; rows with the same passages count as one in a step."""
+    groups = grouped(rows)
     trainer = AnswerTrainer(
         model=model,
-        args=SFTConfig(**arguments(recipe, folder, len(rows), rows_at_once=1), max_length=None),
-        train_dataset=Dataset.from_list(rows),
+        args=SFTConfig(**arguments(recipe, folder, len(groups), rows_at_once=1), max_length=None),
+        train_dataset=Dataset.from_list([{"rows": group} for group in groups]),
+        data_collator=collate,
         processing_class=base.tokenizer,
         callbacks=[clock],
     )
@@ -106,7 +109,7 @@ class AnswerTrainer(Ours, SFTTrainer):
 class Clock(TrainerCallback):
     """Says how far a training is, and ends it at its deadline: all its processes at once, or one waits for ever."""
 
-    def __init__(self, recipe: Recipe, progress: Progress, on_step: OnStep) -> None:
+    def __init__(self, recipe: Recipe, progress: Progress, on_step: OnStep = unwritten) -> None:
         self.spent = 0.0  # share of the time until the deadline
         self.says = progress
         self.writes = on_step

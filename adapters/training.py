@@ -23,6 +23,7 @@ from adapters.processes import is_main, wait_for_all
 from adapters.recipe import Recipe
 from adapters.rehearsal import rehearse
 from bot.errors import AdapterUnusable, TrainingError
+from bot.learning.course import OnStep, unwritten
 from bot.messages import now
 from bot.ports import Progress, silent
 from bot.prompts import REFUSAL
@@ -49,6 +50,7 @@ def train(
     recipe: Recipe | None = None,
     start: Path | None = None,
     progress: Progress = silent,
+    on_step: OnStep = unwritten,
 ) -> TrainedAdapter:
     """
     Train an adapter in a folder below *work*; the same call after a kill goes on at the last checkpoint.
@@ -64,7 +66,7 @@ def train(
     run = work / _run_name(base, dataset, recipe)
     done = run / "adapter"
     if not (done / NUMBERS).exists():
-        _Training(base, dataset, rows, recipe, start, run).go(done, progress)
+        _Training(base, dataset, rows, recipe, start, run).go(done, progress, on_step)
     if is_main():
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return TrainedAdapter(folder=done, numbers=json.loads((done / NUMBERS).read_text(encoding="utf-8")))
@@ -87,14 +89,14 @@ class _Training:
     start: Path | None
     run: Path
 
-    def go(self, done: Path, progress: Progress) -> None:
+    def go(self, done: Path, progress: Progress, on_step: OnStep) -> None:
         """Train, and write the adapter to *done*."""
         progress(0, 0, "Loading the model to train")
         from transformers import PrinterCallback, set_seed
 
         from adapters.trainers import Clock
 
-        clock = Clock(self.recipe, progress)
+        clock = Clock(self.recipe, progress, on_step)
         checkpoint = self._last_checkpoint()
         set_seed(self.recipe.seed)
         model = self._with_lora()

@@ -25,6 +25,10 @@ OnStep = Callable[[int, int, float], None]
 """Called with each step, the steps in all, and the loss."""
 
 
+def unwritten(step: int, total: int, loss: float) -> None:
+    """An OnStep for trainings that nobody follows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a training was told to do."""
