@@ -39,6 +39,7 @@ class Rest:
     def __init__(self, world: World, *, limits: bool) -> None:
         self.world, self.enforced, self.limits = world, limits, RateLimits()
         self.faults: list[Fault] = []
+        self.lost = set[str]()  # calls that were done, and the answer failed: to repeat them is no mistake
         self.earned = 0  # calls that were refused because there had been too many
 
     def routes(self) -> list[web.RouteDef]:
@@ -66,12 +67,13 @@ class Rest:
             status = 204 if answer is None else 200
         except Refused as refusal:
             status, answer = refusal.status, refusal.body
-            if refusal.noted:
+            if refusal.noted and name not in self.lost:
                 self.world.problems.append(f"{name}: {refusal}")
         except (KeyError, TypeError, ValueError) as error:
             status, answer = 400, {"code": 50035, "message": "Invalid Form Body"}
             self.world.problems.append(f"{name}: the double did not understand {ask.body!r}: {error!r}")
         if due:
+            self.lost |= {name} if due.after_doing else set()
             status, answer = suffered(due, headers)
         self.world.calls.append(Call(request.method, path, ask.body, time.monotonic(), status))
         if status == 0 and request.transport:

@@ -74,7 +74,9 @@ async def make_trouble(discord_: DiscordDouble) -> None:
             case 0:
                 discord_.fail(route, 429, retry_after=1)
             case 1:
-                discord_.fail("*", 429, times=10, retry_after=1, everywhere=True)
+                discord_.fail(
+                    "* /channels/*", 429, times=10, retry_after=1, everywhere=True
+                )  # the gateway has no part in it
             case 2:
                 discord_.fail(route, draw.choice([500, 502]))
             case 3:
