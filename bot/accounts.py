@@ -11,6 +11,7 @@ from bot.messages import ReviewState, now
 
 Role = Literal["viewer", "curator", "admin"]
 Vote = Literal["", "up", "down", "both", "corrected", "none"]
+Outcome = Literal["", "answered", "asked_back", "unknown"]
 
 ROLES: tuple[Role, ...] = ("viewer", "curator", "admin")  # each may do what those before it may
 SHORTEST_PASSWORD = 12
@@ -67,6 +68,7 @@ class ReviewFilter:
     adapter: str = ""
     prompt: str = ""
     platform: str = ""
+    outcome: Outcome = ""
     since: date | None = None
     until: date | None = None  # that day included
     text: str = ""  # in the question or the answer

@@ -7,10 +7,12 @@ from uuid import uuid4
 
 from bot.accounts import Rerun
 from bot.app import Installation
+from bot.errors import InputError, PointsmanError
 from bot.examinee import Unkept
 from bot.learning.answers import NoAnswers
 from bot.messages import GENERAL, Citation, Exchange, Message, Passage, Reply
 from bot.ports import Progress
+from bot.prompts import Template, parse_template
 from bot.rows import Row
 
 
@@ -33,9 +35,42 @@ def work_of(exchange: Exchange, rerun: Rerun) -> Row:
 async def answer_again(here: Installation, payload: Mapping[str, Any], progress: Progress) -> Row:
     """The reply to a question that was asked before; nothing of it is kept."""
     progress(0, 1, "Answering")
+    return await _answered(here, payload, payload["prompt"])
+
+
+async def preview(here: Installation, payload: Mapping[str, Any], progress: Progress) -> list[Row]:
+    """
+    The replies to some questions by a prompt that is not saved yet, each beside the one that people got.
+
+    Answers that are kept are named by their reply only: what is deleted there is not shown here either.
+    """
+    draft = parse_template(payload["name"], payload["version"], payload["text"])
+    rows: list[Row] = []
+    for number, question in enumerate(payload["questions"]):
+        progress(number, len(payload["questions"]), "Answering")
+        row: Row = {"reply": question.get("reply", ""), "question": question.get("text", ""), "error": ""}
+        try:
+            row |= await _beside(here, question, payload["based_on"], draft)
+        except PointsmanError as exc:
+            row |= {"old": None, "new": None, "error": str(exc)}
+        rows.append(row)
+    return rows
+
+
+async def _beside(here: Installation, question: Mapping[str, Any], before: str, draft: Template) -> Row:
+    if reply := question.get("reply"):
+        exchange = await here.stores.exchanges.find(reply)
+        if exchange is None:
+            raise InputError("this answer was deleted meanwhile")
+        return {"old": None, "new": await _answered(here, work_of(exchange, Rerun()), draft)}
+    work = {name: question[name] for name in ("text", "route", "labels")} | {"adapter": None, "passages": None}
+    return {"old": await _answered(here, work, before), "new": await _answered(here, work, draft)}
+
+
+async def _answered(here: Installation, payload: Mapping[str, Any], prompt: str | Template | None) -> Row:
     assistant = replace(here.assistant_with(payload["adapter"]), exchanges=Unkept(), reviewed=NoAnswers())
-    if payload["prompt"]:
-        assistant = replace(assistant, prompts=assistant.prompts.only(payload["prompt"]))
+    if prompt:
+        assistant = replace(assistant, prompts=assistant.prompts.only(prompt))
     labels, passages = payload["labels"], payload["passages"]
     reply = await assistant.reply_to(
         Message(

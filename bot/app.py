@@ -28,6 +28,7 @@ from bot.assistant import Assistant
 from bot.errors import InputError, PointsmanError
 from bot.examinee import Examinee
 from bot.learning.answers import NearestAnswers, NoAnswers
+from bot.learning.course import Plan, recorded, unwritten
 from bot.learning.curation import Curator
 from bot.learning.router import RouteTeacher
 from bot.learning.router_changes import RouterChanges
@@ -37,7 +38,7 @@ from bot.messages import EVERYONE, DatasetKind, Feedback, Message, Reply, now
 from bot.owner import make_directory
 from bot.ports import Connector, Encoder, OnText, Progress, discard, silent
 from bot.privacy.redaction import Redactor
-from bot.prompts import PromptLibrary
+from bot.prompts import PromptLibrary, open_prompts
 from bot.routing import LearnedRouter
 from bot.settings import Secrets, Settings
 from bot.store.audit import SqlAudit
@@ -124,6 +125,7 @@ class Installation:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of index and router at a time
     evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)  # one adapter at a time
     releasing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of stages at a time
+    training: asyncio.Lock = field(default_factory=asyncio.Lock)  # one training at a time
 
     async def learn_routes(self, progress: Progress = silent, *, origin: Origin = "ingest") -> None:
         """Teach the router again and route by it from now on."""
@@ -187,15 +189,16 @@ async def open_installation(
         await stores.exchanges.delete_older_than(oldest)
         await stores.inbox.delete_older_than(oldest)
         encoder = MiniLmEncoder()
-        index = ChromaIndex(directory / "chroma")
+        index = await asyncio.to_thread(ChromaIndex, directory / "chroma")
         access = {name: frozenset(domain.access) for name, domain in domains.items()}
         retriever = HybridRetriever(index, encoder, directory / "knowledge", access)
         teacher = RouteTeacher(encoder, retriever, directory / "router")
         versions = open_router_versions(settings)
         versions.adopt()
-        router = LearnedRouter(versions.classifiers(domains), teacher.tasks())
+        tasks = await asyncio.to_thread(teacher.tasks)  # the first time it embeds the general questions: a minute
+        router = LearnedRouter(versions.classifiers(domains), tasks)
         registry = open_registry(settings)
-        prompts = PromptLibrary(settings.prompts.directory)
+        prompts = open_prompts(settings)
         generator = TransformersGenerator(
             base_model(settings, progress), registry, deadline_seconds=settings.model.deadline_seconds
         )
@@ -307,7 +310,7 @@ def dataset_builder(settings: Settings, stores: Stores) -> DatasetBuilder:
         votes=stores.feedback,
         reviews=stores.reviews,
         datasets=stores.datasets,
-        prompts=PromptLibrary(settings.prompts.directory),
+        prompts=open_prompts(settings),
         redactor=Redactor(),
         directory=settings.storage.directory,
     )
@@ -345,22 +348,26 @@ def train_adapter(
 
     Raises: InputError for unusable rows or an unusable start, TrainingError if the rows do not allow a training.
     """
-    rows = read_dataset(dataset, PromptLibrary(settings.prompts.directory), method=method)
+    rows = read_dataset(dataset, open_prompts(settings), method=method)
     registry = open_registry(settings)
     begin = registry.start(domain, start)
     recipe = replace(recipe, method=rows.kind, start=begin.label if begin else NONE)
     progress = progress if is_main() else silent
     work = settings.storage.directory / "training" / domain
-    trained = train(
-        base_model(settings, progress),
-        rows,
-        work,
-        recipe=recipe,
-        start=begin.folder if begin else None,
-        progress=progress,
-    )
-    if is_main():
-        registry.add(trained, domain)
+    about = {"domain": domain, "dataset": rows.label, "start": recipe.start}
+    plan = Plan(**about, method=rows.kind, deadline_seconds=recipe.deadline_seconds)
+    with recorded(work, plan) if is_main() else nullcontext(unwritten) as on_step:
+        trained = train(
+            base_model(settings, progress),
+            rows,
+            work,
+            recipe=recipe,
+            start=begin.folder if begin else None,
+            progress=progress,
+            on_step=on_step,
+        )
+        if is_main():
+            registry.add(trained, domain)
     wait_for_all()
     return registry.add(trained, domain)  # which finds it
 
@@ -368,7 +375,7 @@ def train_adapter(
 def evaluator(here: Installation) -> Evaluator:
     """What has adapters answer a probe, by the parts that answer users; evaluations are kept, answers are not."""
     examinee = Examinee(assistant_with=here.assistant_with, expect=here.generator.surprise)
-    texts = [version_of("pointsman"), *(template.text for template in here.prompts.all())]
+    texts = [version_of("pointsman"), *(template.text for template in here.prompts.used())]
     return Evaluator(
         answer=examinee.answer,
         complete=examinee.complete,

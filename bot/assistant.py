@@ -47,7 +47,8 @@ class Assistant:
         past = await self.exchanges.thread(message.thread, last=MEMORY)
         asked = understand(message, past, tuple(self.domains))
         choice, passages, known = await self._route(message, asked)
-        plan = known or self._without_model(message, asked, choice, passages) or self._prompt(asked, choice, passages)
+        answer = known or self._without_model(message, asked, choice, passages)
+        plan = answer or self._prompt(message, asked, choice, passages)
         reply = self._draft(message, asked, choice, passages, plan)
         await self.exchanges.begin(message, reply)
         answer = await self._write(reply, plan, on_text, watch)
@@ -98,13 +99,14 @@ class Assistant:
             return unknown(choice.route, asked.text, passages)
         return None
 
-    def _prompt(self, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Prompt:
+    def _prompt(self, message: Message, asked: Asked, choice: RouteChoice, passages: Sequence[Passage]) -> Prompt:
         """The template that fits the route and the task, filled within the model's limit."""
+        talk = message.thread or message.user
         if choice.route == GENERAL:
-            template = self.prompts.for_kind(choice.task)
+            template = self.prompts.for_kind(choice.task, talk)
             return fit(template, tokens=self.generator, question=asked.text, history=asked.history)
         prompt = fit(
-            self.prompts.get(GROUNDED),
+            self.prompts.answering(GROUNDED, talk),
             tokens=self.generator,
             question=asked.text,
             earlier=asked.earlier,

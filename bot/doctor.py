@@ -9,7 +9,7 @@ from bot.app import base_model, open_installation, open_registry, open_stores
 from bot.errors import GenerationError, PointsmanError, SettingsError
 from bot.owner import ownership
 from bot.ports import Progress
-from bot.prompts import PromptLibrary
+from bot.prompts import open_prompts
 from bot.settings import Secrets, Settings
 
 FREE_BYTES = 1_000_000_000
@@ -92,7 +92,7 @@ def _disk(settings: Settings) -> str:
 
 
 def _prompts(settings: Settings) -> str:
-    return f"{len(PromptLibrary(settings.prompts.directory).all())} prompts"
+    return f"{len(open_prompts(settings).all())} prompts"
 
 
 def _adapters(settings: Settings) -> str:

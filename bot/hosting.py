@@ -12,12 +12,23 @@ from bot.console.oidc import CALLBACK, CompanySignIn
 from bot.console.parts import Parts
 from bot.errors import InputError
 from bot.health import Health
+from bot.learning.gaps import GapFinder
+from bot.librarian import Librarian
 from bot.messages import GENERAL, Exchange, Reply, Turn
-from bot.prompts import PromptLibrary, constraints
+from bot.minding import minding_jobs
+from bot.privacy.redaction import Redactor
+from bot.prompt_desk import PromptDesk
+from bot.prompts import PromptLibrary, constraints, open_prompts
 from bot.settings import Settings
 from bot.store.accounts import SqlAccounts, SqlSessions
 from bot.store.listing import SqlReviewList
+from bot.store.overview import SqlOverview
+from bot.store.prompt_votes import SqlPromptVotes
+from bot.store.unanswered import SqlUnanswered
 from bot.work import run
+from bot.workbench import Workbench
+from knowledge.catalogue import Catalogue
+from knowledge.encoder import MiniLmEncoder
 
 
 async def host(settings: Settings, say: Callable[[str], None]) -> None:
@@ -29,7 +40,7 @@ async def host(settings: Settings, say: Callable[[str], None]) -> None:
     health = Health(ready=True)
     async with open_stores(settings) as stores:
         add = console(console_parts(settings, stores))
-        async with health.served(settings.console.host, settings.console.port, add):
+        async with health.served(settings.console.host, settings.console.port, add), minding_jobs(settings, stores):
             say(f"The console is at {settings.console.url}. Ctrl-C or SIGTERM ends it.")
             await asyncio.Event().wait()
 
@@ -37,22 +48,53 @@ async def host(settings: Settings, say: Callable[[str], None]) -> None:
 def console_parts(settings: Settings, stores: Stores) -> Parts:
     """What the console's pages are made of."""
     database, oidc = stores.database, settings.console.oidc
-    prompts = PromptLibrary(settings.prompts.directory)
+    prompts = open_prompts(settings)
     return Parts(
         settings=settings.console,
         accounts=SqlAccounts(database),
         sessions=SqlSessions(database),
         audit=stores.audit,
         answers=SqlReviewList(database),
+        overview=SqlOverview(database),
+        redact=Redactor().redact,
         exchanges=stores.exchanges,
         reviews=stores.reviews,
         curator=curator(stores),
         again=partial(_again, settings),
         prompt_of=partial(_prompt_of, settings, prompts),
         prompts=prompts,
+        knowledge=librarian(settings, stores),
+        prompting=prompt_desk(settings, stores, prompts),
         domains=tuple(domain.name for domain in settings.domains),
         adapters=partial(_adapters, settings),
+        learn=Workbench(settings, stores, open_registry(settings)),
+        schedule=settings.learning,
         company=CompanySignIn(oidc, settings.console.url + CALLBACK) if oidc else None,
+    )
+
+
+def librarian(settings: Settings, stores: Stores) -> Librarian:
+    """Looks after the documents; what needs the index is done by its owner."""
+    return Librarian(
+        settings=settings,
+        catalogue=Catalogue(settings.storage.directory / "knowledge" / "catalogue"),
+        jobs=stores.jobs,
+        unanswered=SqlUnanswered(stores.database),
+        finder=GapFinder(MiniLmEncoder()),
+        do=partial(run, settings),
+    )
+
+
+def prompt_desk(settings: Settings, stores: Stores, prompts: PromptLibrary) -> PromptDesk:
+    """Where prompts are changed; the running service sees it in the files."""
+    return PromptDesk(
+        library=prompts,
+        folder=settings.prompts_directory,
+        choices=settings.prompt_choices,
+        audit=stores.audit,
+        votes=SqlPromptVotes(stores.database),
+        exchanges=stores.exchanges,
+        jobs=stores.jobs,
     )
 
 

@@ -12,6 +12,7 @@ GENERAL = "general"
 EVERYONE = "everyone"
 SHARED = "shared file: "  # in front of a passage's document where it came with the question
 REVIEWED = "reviewed"  # in place of a prompt's name where a reviewed answer was given again
+STOPPED = "it was stopped"  # why a job failed that somebody stopped
 
 Decision = Literal["answer", "ask_back"]
 ReviewState = Literal["new", "approved", "corrected", "rejected", "needs_person"]
@@ -357,12 +358,20 @@ class Job:
 class JobStatus(NamedTuple):
     """How far a job is."""
 
-    state: Literal["waiting", "running", "done", "failed"]
+    state: Literal["waiting", "running", "stopping", "done", "failed"]
     done: int  # steps
     total: int  # 0: not known
     doing: str
     result: Any  # as JSON holds it
     error: str | None  # why it failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedJob:
+    """A job with how far it is."""
+
+    job: Job
+    status: JobStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

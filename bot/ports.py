@@ -1,7 +1,7 @@
 """What the main path needs from the outside: small Protocols, owned by the caller, named by role."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from bot.messages import (
     Job,
     JobStatus,
     LabelledQuestion,
+    ListedJob,
     Message,
     Passage,
     Pending,
@@ -385,6 +386,13 @@ class JobQueue(Protocol):
 
     async def forget(self, job: int) -> None:
         """Remove a job whose result was fetched."""
+        ...
+
+    async def stop(self, job: int) -> None:
+        """Have a job end before its time; one that has not begun fails at once, one that has ended stays as it is."""
+
+    async def listed(self, kinds: Collection[str]) -> Sequence[ListedJob]:
+        """Returns: the newest jobs of these kinds, oldest first."""
         ...
 
     async def requeue_running(self) -> int:

@@ -3,25 +3,30 @@ Prompt templates: load, version and fill.
 
 A template is a file `<route>/<task>.v<version>.md`: a YAML head, then sections `[system]`, `[user]` and, for few-shot
 prompts, pairs of `[example user]` and `[example assistant]`, each a Jinja2 text. The highest version of a name is in
-use. What users and documents say enters as values only and is never read as a template.
+use until another is chosen. What users and documents say enters as values only and is never read as a template.
 """
 
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import structlog
 import yaml
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from bot.errors import InputError, PromptTooLong, SettingsError
+from bot.errors import InputError, PromptTooLong, SettingsError, StoreError
 from bot.messages import Passage, Prompt, Turn
 from bot.ports import TokenCounter
-from bot.settings import DomainSettings
+from bot.prompt_choices import Choice, read_choices
+from bot.settings import DomainSettings, Settings
+
+log = structlog.get_logger()
 
 SHIPPED = Path(__file__).parent / "templates"
 GROUNDED = "domain/answer"  # for questions that are answered from passages
@@ -72,67 +77,88 @@ class Template:
     def _fill(self, text: str, values: Mapping[str, Any]) -> str:
         try:
             return _jinja.from_string(text).render(values).strip()
-        except (TemplateError, TypeError) as exc:
-            missing = sorted(self._variables() - values.keys() - _jinja.globals.keys())
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as exc:
+            missing = sorted(self.variables() - values.keys() - _jinja.globals.keys())
             reason = f"no value for {', '.join(missing)}; give one or take it out" if missing else str(exc)
             raise InputError(f"prompt {self.label}: {reason}") from exc
 
-    def _variables(self) -> set[str]:
+    def variables(self) -> set[str]:
+        """The names that the template wants values for."""
         return set().union(*(find_undeclared_variables(_jinja.parse(text)) for _, text in self.sections))
 
 
 class PromptLibrary:
-    """The templates that come with the product, and the installation's own beside them."""
+    """
+    The templates that come with the product, and the installation's own beside them.
 
-    def __init__(self, own: Path | None = None) -> None:
-        self._templates: dict[str, dict[int, Template]] = {}
-        if own is not None and not own.is_dir():
+    The own folder and the file of choices are looked at anew each time: what is saved or chosen counts at once. A file
+    that is broken later is left out, with a line in the log; at the start it is an error.
+    """
+
+    def __init__(self, own: Path | None = None, choices: Path | None = None, *, must_exist: bool = True) -> None:
+        if own is not None and must_exist and not own.is_dir():
             raise SettingsError(
                 f"[prompts] directory: the folder {own} does not exist; make it or take the setting out"
             )
-        for folder in (SHIPPED, *([own] if own else [])):
-            for path in sorted(folder.glob("*/*.md")):
-                self._add(load_template(path), path)
-
-    def _add(self, template: Template, path: Path) -> None:
-        versions = self._templates.setdefault(template.name, {})
-        if template.version in versions:
-            raise SettingsError(f"{path}: {template.label} exists already; give your version the next number")
-        versions[template.version] = template
+        self._own = own
+        self._file = choices
+        self._shipped = [(path, load_template(path)) for path in sorted(SHIPPED.glob("*/*.md"))]
+        self._seen = self._look()
+        self._templates = self._read(strict=True)
+        self._choices = self._chosen()
 
     def all(self) -> list[Template]:
         """Every version of every template, by name, oldest version first."""
-        return [versions[v] for _, versions in sorted(self._templates.items()) for v in sorted(versions)]
+        return [versions[v] for _, versions in sorted(self._known().items()) for v in sorted(versions)]
+
+    def used(self) -> list[Template]:
+        """The version of each template that is in use, by name."""
+        return [self.get(name) for name in sorted(self._known())]
 
     def get(self, label: str) -> Template:
         """
-        The template called `name` (its newest version) or `name@version`.
+        The template called `name` (the version in use) or `name@version`.
 
         Raises: InputError with the names that exist.
         """
         name, _, version = label.partition("@")
-        versions = self._templates.get(name)
+        versions = self._known().get(name)
         if versions is None:
-            raise InputError(f"prompt {name!r} does not exist; there are: {', '.join(sorted(self._templates))}")
-        wanted = int(version) if version.isdecimal() else None if version else max(versions)
+            raise InputError(f"prompt {name!r} does not exist; there are: {', '.join(sorted(self._known()))}")
+        wanted = int(version) if version.isdecimal() else None if version else self.choice(name).version
         if wanted not in versions:
             raise InputError(
                 f"prompt {name!r} has no version {version}; it has: {', '.join(map(str, sorted(versions)))}"
             )
         return versions[wanted]
 
-    def for_kind(self, kind: str | None) -> Template:
-        """The template for general questions of a *kind* in bot/examples/general.jsonl."""
-        newest = (self.get(name) for name in sorted(self._templates))
-        return next((template for template in newest if kind in template.kinds), self.get(PLAIN))
+    def choice(self, name: str) -> Choice:
+        """What answers for a prompt, of the versions that exist; the newest where nothing was chosen."""
+        versions = self._known()[name]
+        chosen = self._choices.get(name)
+        if chosen is None or chosen.version not in versions:
+            return Choice(version=max(versions))
+        trial = chosen.trial if chosen.trial and chosen.trial.version in versions else None
+        return Choice(version=chosen.version, trial=trial)
 
-    def only(self, label: str) -> "PromptLibrary":
+    def answering(self, name: str, talk: str) -> Template:
+        """The version of the template called *name* that answers in this conversation. Raises: InputError."""
+        template = self.get(name)
+        trial = self.choice(name).trial
+        return self.get(f"{name}@{trial.version}") if trial and trial.answers(name, talk) else template
+
+    def for_kind(self, kind: str | None, talk: str = "") -> Template:
+        """The template for general questions of a *kind* in bot/examples/general.jsonl, in this conversation."""
+        name = next((template.name for template in self.used() if kind in template.kinds), PLAIN)
+        return self.answering(name, talk)
+
+    def only(self, template: "str | Template") -> "PromptLibrary":
         """
-        The same templates, of which the one called `name@version` is taken whatever is asked for.
+        The same templates, of which one, or the one called `name@version`, is taken whatever is asked for.
 
         Raises: InputError if it does not exist.
         """
-        return _One(self, self.get(label))
+        return _One(self, self.get(template) if isinstance(template, str) else template)
 
     def diff(self, before: str, after: str) -> str:
         """A unified diff of two templates; empty if they are alike."""
@@ -140,19 +166,79 @@ class PromptLibrary:
         lines = difflib.unified_diff(old.text.splitlines(), new.text.splitlines(), old.label, new.label, lineterm="")
         return "\n".join(lines)
 
+    def _known(self) -> dict[str, dict[int, Template]]:
+        if (now := self._look()) != self._seen:
+            self._seen = now
+            self._templates = self._read(strict=False)
+            self._choices = self._chosen()
+        return self._templates
+
+    def _look(self) -> list[tuple[Path, int, int]]:
+        """What tells one state of the files from any other."""
+        files = [*(sorted(self._own.glob("*/*.md")) if self._own else ()), *([self._file] if self._file else ())]
+        found = []
+        for file in files:
+            with suppress(OSError):  # gone a moment ago, or not there yet
+                stat = file.stat()
+                found.append((file, stat.st_ino, stat.st_mtime_ns))
+        return found
+
+    def _read(self, *, strict: bool) -> dict[str, dict[int, Template]]:
+        found: dict[str, dict[int, Template]] = {}
+        for _, template in self._shipped:
+            found.setdefault(template.name, {})[template.version] = template
+        for path in sorted(self._own.glob("*/*.md")) if self._own else ():
+            try:
+                template = load_template(path)
+                if template.version in found.get(template.name, {}):
+                    reason = f"{template.label} exists already; give your version the next number"
+                    raise SettingsError(f"{path}: {reason}")
+            except SettingsError as exc:
+                if strict:
+                    raise
+                log.error("a prompt file is left out", reason=str(exc))
+                continue
+            found.setdefault(template.name, {})[template.version] = template
+        return found
+
+    def _chosen(self) -> dict[str, Choice]:
+        if self._file is None:
+            return {}
+        try:
+            return read_choices(self._file)
+        except StoreError as exc:  # an answer by the newest prompt is better than none
+            log.error("the newest prompts answer instead of the chosen ones", reason=str(exc))
+            return {}
+
 
 class _One(PromptLibrary):
     """A library in which one template stands for all, to try it out."""
 
     def __init__(self, library: PromptLibrary, template: Template) -> None:
-        self._templates = library._templates
+        self._library = library
         self._template = template
 
     def get(self, label: str) -> Template:
         return self._template
 
-    def for_kind(self, kind: str | None) -> Template:
+    def answering(self, name: str, talk: str) -> Template:
         return self._template
+
+    def for_kind(self, kind: str | None, talk: str = "") -> Template:
+        return self._template
+
+    def _known(self) -> dict[str, dict[int, Template]]:
+        return self._library._known()
+
+
+def open_prompts(settings: Settings) -> PromptLibrary:
+    """
+    The prompts of an installation: its own folder, by default one in the storage directory, and what was chosen.
+
+    Raises: SettingsError if a file is broken, or the folder that is set does not exist.
+    """
+    own = settings.prompts.directory
+    return PromptLibrary(settings.prompts_directory, settings.prompt_choices, must_exist=own is not None)
 
 
 def load_template(path: Path) -> Template:
@@ -166,6 +252,18 @@ def load_template(path: Path) -> Template:
         raise SettingsError(f"{path}: a prompt file is called <task>.v<version>.md, such as explain.v2.md")
     try:
         text = path.read_text(encoding="utf-8")
+        return parse_template(f"{path.parent.name}/{match['task']}", int(match["version"]), text)
+    except (OSError, ValueError) as exc:
+        raise SettingsError(f"{path}: not a prompt file ({exc}); compare with one of {SHIPPED}") from exc
+
+
+def parse_template(name: str, version: int, text: str) -> Template:
+    """
+    The template that *text*, the content of its file, stands for.
+
+    Raises: ValueError with the reason if it is none.
+    """
+    try:
         _, head, body = text.split("---\n", 2)
         fields = dict(yaml.safe_load(head) or {})
         before, *parts = _SECTION.split(body)
@@ -177,15 +275,15 @@ def load_template(path: Path) -> Template:
         if "user" not in parts[::2]:
             raise ValueError("it has no [user] section")
         return Template(
-            name=f"{path.parent.name}/{match['task']}",
-            version=int(match["version"]),
+            name=name,
+            version=version,
             sections=sections,
             text=text,
             kinds=tuple(fields.pop("kinds", ())),
             **fields,
         )
-    except (OSError, ValueError, TypeError, TemplateError, yaml.YAMLError) as exc:
-        raise SettingsError(f"{path}: not a prompt file ({exc}); compare with one of {SHIPPED}") from exc
+    except (TypeError, TemplateError, yaml.YAMLError) as exc:
+        raise ValueError(str(exc)) from exc
 
 
 def fit(

@@ -116,6 +116,37 @@ class Releaser:
             row["notes"].append(f"the base model answers alone: {exc}")
         return row
 
+    async def set_share(self, domain: str, share: float, *, by: str) -> Row:
+        """
+        What answers now that the canary answers another *share* of the conversations; the gate let it through before.
+
+        Raises: InputError if there is no canary, or the share is none.
+        """
+        before = self.registry.stages(domain)
+        if before.canary is None:
+            raise InputError(f"{domain} has no canary; promote a version with a share first")
+        if not 0 < share < 1:
+            raise InputError(f"{share} is no share of the conversations; give one between 0 and 1, such as 0.1")
+        after = before.with_share(share)
+        await self._change(domain, before, after, by=by, what="adapter.share")
+        return self._released(domain, after)
+
+    async def retire(self, domain: str, version: str, *, by: str) -> Row:
+        """
+        What answers now that *version* is not offered any more.
+
+        Raises: InputError if it is in production or retired already, AdapterNotFound.
+        """
+        before, chosen = self.registry.stages(domain), self._own(domain, version)
+        status = before.status(chosen)
+        if status == "production":
+            raise InputError(f"{domain}@{chosen} is in production; roll back, or promote another, and it is retired")
+        if status == "retired":
+            raise InputError(f"{domain}@{chosen} is retired already; there is nothing to do")
+        after = before.without_canary() if status == "canary" else before.without_candidate(chosen)
+        await self._change(domain, before, after, by=by, what="adapter.retire")
+        return self._released(domain, after)
+
     def _chosen(self, domain: str, version: str | None) -> str:
         """The version that is meant; without one the canary, else the newest candidate."""
         stages = self.registry.stages(domain)
@@ -158,7 +189,7 @@ class Releaser:
                 f"{label} is the canary; `pointsman adapters promote {domain}` puts it in production, "
                 f"`pointsman adapters rollback {domain}` ends it"
             )
-        if status == "candidate":
+        if status == "candidate" or version in stages.withdrawn:
             raise InputError(
                 f"{label} was never released; `pointsman adapters promote {domain} {version}` judges it first"
             )
@@ -276,9 +307,21 @@ async def _rollback(here: Installation, payload: Payload, progress: Progress) ->
     )
 
 
+async def _share(here: Installation, payload: Payload, progress: Progress) -> Row:
+    domain = here.settings.domain(payload["domain"]).name
+    return await releaser(here).set_share(domain, payload["share"], by=payload["by"])
+
+
+async def _retire(here: Installation, payload: Payload, progress: Progress) -> Row:
+    domain = here.settings.domain(payload["domain"]).name
+    return await releaser(here).retire(domain, payload["version"], by=payload["by"])
+
+
 WORKERS: dict[str, Callable[[Installation, Payload, Progress], Awaitable[Row]]] = {
     "evaluate": _evaluate,
     "judge": _judge,
     "promote": _promote,
     "rollback": _rollback,
+    "share": _share,
+    "retire": _retire,
 }

@@ -8,21 +8,17 @@ it is done again, so a round that was cut off by a stop goes on in the next nigh
 
 import asyncio
 import contextlib
-import json
-import multiprocessing
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from multiprocessing.connection import Connection
 
 import structlog
 
 from adapters.datasets.building import SEED
-from adapters.recipe import Recipe
 from adapters.registry import AdapterVersion
-from bot.app import Installation, train_adapter, training_rows
-from bot.errors import PointsmanError, TrainingError
+from bot.apart import train_apart
+from bot.app import Installation
+from bot.errors import PointsmanError
 from bot.learning.schedule import approved_since, is_due
 from bot.messages import now
 from bot.ports import AuditLog, CurationStore, DatasetStore, silent
@@ -60,6 +56,10 @@ def retraining(here: Installation) -> "Retraining":
         found: Row = await WORKERS[kind](here, payload, silent)
         return found
 
+    async def train(settings: Settings, domain: str, version: str) -> str:
+        async with here.training:
+            return await train_apart(settings, domain, version)
+
     stores = here.stores
     return Retraining(
         settings=here.settings,
@@ -68,48 +68,13 @@ def retraining(here: Installation) -> "Retraining":
         versions=here.registry.all,
         audit=stores.audit,
         do=do,
+        train=train,
     )
 
 
 def local_time() -> datetime:
     """The time on the operator's clock."""
     return now().astimezone()
-
-
-async def train_apart(settings: Settings, domain: str, version: str) -> str:
-    """Train in a process of its own, behind everything else. Stopping the task ends the process."""
-    receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("spawn").Process(target=_train, args=(settings, domain, version, sender))
-    process.start()
-    sender.close()
-    try:
-        label, error = await asyncio.to_thread(_outcome, receiver)
-    finally:
-        process.terminate()  # which ends the waiting thread too
-        await asyncio.to_thread(process.join)
-    if error:
-        raise TrainingError(error)
-    return label
-
-
-def _train(settings: Settings, domain: str, version: str, sender: Connection) -> None:
-    """The other process."""
-    os.nice(19)
-    try:
-        recipe = Recipe(deadline_seconds=settings.learning.max_minutes * 60)
-        rows = asyncio.run(training_rows(settings, domain, version))
-        outcome = (train_adapter(settings, domain, rows, recipe).label, "")
-    except PointsmanError as exc:
-        outcome = ("", str(exc))
-    sender.send_bytes(json.dumps(outcome).encode())
-
-
-def _outcome(receiver: Connection) -> tuple[str, str]:
-    try:
-        label, error = json.loads(receiver.recv_bytes())
-    except EOFError:  # it died without a word
-        return "", "the training ended early; the log says why, and the next night goes on with it"
-    return label, error
 
 
 @dataclass(slots=True, kw_only=True)

@@ -217,7 +217,7 @@ class LearningSettings(Section):
 class PromptSettings(Section):
     """The installation's own prompt templates."""
 
-    directory: Path | None = None  # <route>/<task>.v<version>.md; a higher version replaces the shipped one
+    directory: Path | None = None  # <route>/<task>.v<version>.md; default: <storage directory>/prompts
 
 
 class Settings(BaseSettings):
@@ -269,6 +269,16 @@ class Settings(BaseSettings):
         """The database, by default a file in the storage directory."""
         own = self.database.url
         return own.get_secret_value() if own else f"sqlite:///{self.storage.directory / 'pointsman.db'}"
+
+    @property
+    def prompts_directory(self) -> Path:
+        """Where the installation's own prompts are kept; it need not be there by default."""
+        return self.prompts.directory or self.storage.directory / "prompts"
+
+    @property
+    def prompt_choices(self) -> Path:
+        """The file that says which versions of prompts answer."""
+        return self.storage.directory / "prompts.json"
 
     @property
     def models_directory(self) -> Path:

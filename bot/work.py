@@ -8,28 +8,23 @@ waits; the owner picks it up within two seconds. Where the owner leaves before, 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
 
 from adapters.datasets.building import version_row
-from bot import admission, advising, again, releasing, rerouting
-from bot.app import Installation, Stores, dataset_builder, open_installation, open_stores, router_changes
+from bot import admission, advising, again, apart, filing, releasing, rerouting
+from bot.app import Installation, Stores, dataset_builder, open_installation, open_stores
 from bot.assistant import NOWHERE
 from bot.conversation import understand
 from bot.errors import PointsmanError
-from bot.messages import GENERAL, Message
+from bot.messages import GENERAL, STOPPED, Message
 from bot.owner import ownership
 from bot.ports import Progress, silent
-from bot.progress import in_thread
 from bot.rows import Row, choice_row, failed_row, passage_rows, passages_of, reply_row, text_of
 from bot.settings import Settings
-from bot.store.usage import INGESTED
-from bot.traces import held_of
 
 log = structlog.get_logger()
 
@@ -125,7 +120,7 @@ async def _serve(installation: Installation) -> None:
     try:
         while True:
             try:
-                job = await _to_its_end(installation.stores.jobs.take())
+                job = await to_its_end(installation.stores.jobs.take())
             except PointsmanError as exc:
                 log.warning("the job queue cannot be read", reason=str(exc))
                 job = None
@@ -142,7 +137,7 @@ async def _serve(installation: Installation) -> None:
             await asyncio.wait(doing)
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
     """The result of *work*, which a cancelled task waits for: SQLite's thread would else outlive the event loop."""
     task = asyncio.create_task(work)
     try:
@@ -155,12 +150,17 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
 async def _do(installation: Installation, job: int, kind: str, payload: Payload) -> None:
     """One job from the queue; how it ends is stored, a failure too."""
     latest = _Latest()
-    reporting = asyncio.create_task(latest.report(installation, job))
+    work = asyncio.create_task(_begun(installation, kind, payload, latest))
+    reporting = asyncio.create_task(latest.report(installation, job, work))
     result, error = None, None
     try:
-        result = await WORKERS[kind](installation, payload, latest)
+        result = await work
     except PointsmanError as exc:
         error = str(exc)
+    except asyncio.CancelledError:
+        if not latest.stopped:  # the owner ends: the next one begins the job anew
+            raise
+        error = STOPPED
     # An edge of the program: a defect must neither end the owner nor leave the other side waiting.
     except Exception:
         log.exception("a job failed", job=job, kind=kind)
@@ -173,43 +173,32 @@ async def _do(installation: Installation, job: int, kind: str, payload: Payload)
     await installation.stores.jobs.finish(job, result=result, error=error)
 
 
+async def _begun(installation: Installation, kind: str, payload: Payload, progress: Progress) -> Any:
+    return await WORKERS[kind](installation, payload, progress)
+
+
 @dataclass
 class _Latest:
     """A Progress that keeps the newest report and stores it now and then: each store is a write to the disk."""
 
     newest: tuple[int, int, str] | None = None
+    stopped: bool = False  # somebody wants the job to end
 
     def __call__(self, done: int, total: int, doing: str) -> None:
         self.newest = (done, total, doing)
 
-    async def report(self, installation: Installation, job: int) -> None:
+    async def report(self, installation: Installation, job: int, work: asyncio.Task[Any]) -> None:
+        """Store reports, and look whether the job is to be stopped."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            if (await to_its_end(installation.stores.jobs.status(job))).state == "stopping":
+                self.stopped = True
+                work.cancel()
+                return
             if self.newest:
                 done, total, doing = self.newest
                 self.newest = None
-                await _to_its_end(installation.stores.jobs.report(job, done=done, total=total, doing=doing))
-
-
-async def _ingest(here: Installation, payload: Payload, progress: Progress) -> Row:
-    domain = payload["domain"]
-    paths = [Path(path) for path in payload["paths"]]
-    ingest = partial(here.sync.ingest, domain, paths, access=payload["access"], prune=payload["prune"])
-    async with here.changing:
-        before = await asyncio.to_thread(here.retriever.documents, domain) if payload["prune"] else {}
-        try:
-            report = await in_thread(lambda step: ingest(progress=step), progress)
-        finally:
-            here.retriever.refresh(domain)
-        changed = report.added or report.updated or report.removed
-        if changed:
-            counts = {"added": report.added, "updated": report.updated, "removed": report.removed}
-            await here.stores.audit.record(payload.get("by", "operator"), f"{INGESTED} {domain}", None, counts)
-        if changed or domain not in here.router.domains or await router_changes(here).behind():
-            await here.learn_routes(progress)
-        gone = before.keys() - await asyncio.to_thread(here.retriever.documents, domain) if before else ()
-        held = await held_of(here, domain, gone, by=payload.get("by", "operator")) if gone else {}
-    return asdict(report) | ({"held": held} if held else {})
+                await to_its_end(installation.stores.jobs.report(job, done=done, total=total, doing=doing))
 
 
 async def _learn(here: Installation, payload: Payload, progress: Progress) -> None:
@@ -289,7 +278,6 @@ async def _dataset(here: Installation, payload: Payload, progress: Progress) -> 
 
 
 WORKERS: dict[str, Worker] = {
-    "ingest": _ingest,
     "learn": _learn,
     "route": _route,
     "retrieve": _retrieve,
@@ -297,6 +285,9 @@ WORKERS: dict[str, Worker] = {
     "dataset": _dataset,
     "advise": advising.advise_domain,
     "again": again.answer_again,
+    "preview": again.preview,
+    **apart.WORKERS,
+    **filing.WORKERS,
     **releasing.WORKERS,
     **rerouting.WORKERS,
 }

@@ -42,6 +42,9 @@ class IndexedDocument:
     chunks: int
     expected: int  # fewer than expected: an ingest was killed in the middle
     title: str
+    url: str = ""
+    source: str = ""  # where it was read from
+    changed: str = ""  # when this text came in, in ISO format; empty: before that was noted
 
 
 @contextmanager
@@ -112,9 +115,11 @@ class ChromaCollection:
         with chroma_errors(self._folder):
             return self._collection.count()
 
-    def write(self, chunks: Sequence[Chunk], vectors: NDArray[np.float32], *, hash: str) -> None:
+    def write(
+        self, chunks: Sequence[Chunk], vectors: NDArray[np.float32], *, hash: str, source: str = "", changed: str = ""
+    ) -> None:
         """Add a document's chunks, all of one content *hash*; writing them twice changes nothing."""
-        shared: dict[str, str | int] = {"hash": hash, "expected": len(chunks)}
+        shared: dict[str, str | int] = {"hash": hash, "expected": len(chunks), "source": source, "changed": changed}
         with chroma_errors(self._folder):
             for begin in range(0, len(chunks), WRITE_BATCH):
                 part = chunks[begin : begin + WRITE_BATCH]
@@ -144,6 +149,9 @@ class ChromaCollection:
                     chunks=(known.chunks if known else 0) + 1,
                     expected=int(data["expected"]),
                     title=str(data.get("title", "")),
+                    url=str(data.get("url", "")),
+                    source=str(data.get("source", "")),
+                    changed=str(data.get("changed", "")),
                 )
         return found
 

@@ -233,6 +233,11 @@ class HybridRetriever:
         found = [(shelf.collection.access, shelf.words.chunks) for shelf in self.shelves(domain)]
         return {chunk.document: access for access, chunks in found for chunk in chunks}
 
+    def chunks_of(self, domain: str, document: str) -> list[Chunk]:
+        """The chunks of a document of *domain*, in order; none where it is not there."""
+        found = [chunk for shelf in self.shelves(domain) for chunk in shelf.words.chunks if chunk.document == document]
+        return sorted(found, key=lambda chunk: chunk.index)
+
     def _readable(self, domain: str, labels: frozenset[str] | None) -> list[Shelf]:
         return [shelf for shelf in self.shelves(domain) if labels is None or shelf.collection.access & labels]
 

@@ -6,13 +6,16 @@ can be killed at any moment and run again: it ends with the same index.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from bot.errors import InputError
-from bot.messages import Chunk, IngestReport
+from bot.holdings import ListedDocument
+from bot.messages import Chunk, IngestReport, now
 from bot.ports import Progress, silent
+from knowledge.catalogue import Catalogue
 from knowledge.chroma import ChromaCollection, ChromaIndex, IndexedDocument
 from knowledge.chunking import MAX_TOKENS, split
 from knowledge.encoder import MiniLmEncoder
@@ -26,6 +29,15 @@ AT_ONCE = 128  # chunks that are embedded in one go
 Indexed = dict[str, tuple[ChromaCollection, IndexedDocument]]
 Withdraw = Callable[[str, str], None]
 """Called with domain and document before a document's old text leaves the index: nobody may find it from then on."""
+
+
+SourceOf = Callable[[Source], str]
+"""Returns: where a document comes from, in words for people."""
+
+
+def path_of(source: Source) -> str:
+    """A SourceOf for files that stay where they are."""
+    return str(source.path)
 
 
 def nobody_searches(domain: str, document: str) -> None:
@@ -42,6 +54,7 @@ class Sync:
         self._encoder = encoder
         self._folder = folder  # of the fusion weights
         self._withdraw = withdraw
+        self._catalogue = Catalogue(folder / "catalogue")
 
     def ingest(
         self,
@@ -50,10 +63,12 @@ class Sync:
         *,
         access: Sequence[str],
         prune: bool = False,
+        keep: Collection[str] = (),
+        source_of: SourceOf = path_of,
         progress: Progress = silent,
     ) -> IngestReport:
         """
-        Index every document below *paths*; with *prune* the domain holds exactly these afterwards.
+        Index every document below *paths*; with *prune* the domain holds exactly these and those to *keep* afterwards.
 
         Raises: InputError for a path that cannot be used; broken documents are listed in the report instead.
         """
@@ -61,36 +76,49 @@ class Sync:
         sources = list(find_sources(paths))
         if not sources and not prune:
             raise InputError(f"no documents in {', '.join(map(str, paths))}; give files of another kind or folder")
-        run = _Run(self._encoder, self._index.collection(domain, access), self._known(domain), domain, self._withdraw)
+        target = self._index.collection(domain, access)
+        run = _Run(self._encoder, target, self._known(domain), domain, self._withdraw, source_of)
         for number, source in enumerate(sources):
             progress(number, len(sources), f"Ingesting {source.id}")
             run.take(source)
         run.write()
-        removed = self._prune(run, sources) if prune else 0
+        removed = self._prune(run, sources, keep) if prune else 0
         if run.added or run.updated or removed:
             self._tidy(domain, progress)
         progress(len(sources), len(sources), "Ingested")
-        now = self._known(domain)
-        return IngestReport(
-            documents=len(now),
-            chunks=sum(entry.chunks for _, entry in now.values()),
-            added=run.added,
-            updated=run.updated,
-            removed=removed,
-            failed=run.failed,
+        return replace(
+            self.list_documents(domain), added=run.added, updated=run.updated, removed=removed, failed=run.failed
         )
+
+    def remove(self, domain: str, documents: Collection[str], progress: Progress = silent) -> IngestReport:
+        """Take *documents* out of the index of *domain*; those that are not there are passed over."""
+        known = self._known(domain)
+        gone = [document for document in documents if document in known]
+        for number, document in enumerate(gone):
+            progress(number, len(gone), f"Removing {document}")
+            self._withdraw(domain, document)
+            known[document][0].delete(document)
+        if gone:
+            self._tidy(domain, progress)
+        return replace(self.list_documents(domain), removed=len(gone))
+
+    def list_documents(self, domain: str) -> IngestReport:
+        """Write down what the index holds of *domain*, for those who may not open it. Returns: the totals."""
+        known = self._known(domain)
+        self._catalogue.write(domain, [_listed(collection, entry) for collection, entry in known.values()])
+        return IngestReport(documents=len(known), chunks=sum(entry.chunks for _, entry in known.values()))
 
     def _known(self, domain: str) -> Indexed:
         return {key: (c, d) for c in self._index.collections(domain) for key, d in c.documents().items()}
 
-    def _prune(self, run: "_Run", sources: Sequence[Source | Unreadable]) -> int:
+    def _prune(self, run: "_Run", sources: Sequence[Source | Unreadable], keep: Collection[str]) -> int:
         """Remove what no source stands for; returns how many documents that were."""
         if nameless := [source for source in sources if isinstance(source, Unreadable)]:
             # A row that cannot be parsed may be any document, so none can be told to be gone.
             reason = "because of this nothing was pruned; mend it first"
             run.failed.append({"document": nameless[0].id, "reason": reason})
             return 0
-        gone = run.known.keys() - run.seen
+        gone = run.known.keys() - run.seen - set(keep)
         for key in gone:
             self._withdraw(run.domain, key)
             run.known[key][0].delete(key)
@@ -105,12 +133,26 @@ class Sync:
                 write_weight(self._folder / collection.name, weight)
 
 
+def _listed(collection: ChromaCollection, entry: IndexedDocument) -> ListedDocument:
+    return ListedDocument(
+        id=entry.id,
+        title=entry.title,
+        chunks=entry.chunks,
+        whole=entry.chunks == entry.expected and bool(entry.hash),
+        access=tuple(sorted(collection.access)),
+        source=entry.source,
+        changed=datetime.fromisoformat(entry.changed) if entry.changed else None,
+        url=entry.url,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Pending:
     """A document that is cut and waits for its vectors."""
 
     id: str
     hash: str
+    source: str
     chunks: list[Chunk]
 
 
@@ -123,6 +165,7 @@ class _Run:
     known: Indexed
     domain: str
     withdraw: Withdraw
+    source_of: SourceOf
     added: int = 0
     updated: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)
@@ -150,7 +193,8 @@ class _Run:
         place, entry = self.known.get(source.id, (None, None))
         whole = entry is not None and entry.hash == digest and entry.chunks == entry.expected
         if not (whole and place and place.name == self.target.name):
-            self._pending.append(_Pending(source.id, digest, split(document, self.encoder.count_tokens)))
+            chunks = split(document, self.encoder.count_tokens)
+            self._pending.append(_Pending(source.id, digest, self.source_of(source), chunks))
 
     def write(self) -> None:
         """Embed and store the documents that wait."""
@@ -161,7 +205,8 @@ class _Run:
             if pending.id in self.known:
                 self.withdraw(self.domain, pending.id)
                 self.known[pending.id][0].delete(pending.id)
-            self.target.write(pending.chunks, own, hash=pending.hash)
+            changed = now().isoformat(timespec="seconds")
+            self.target.write(pending.chunks, own, hash=pending.hash, source=pending.source, changed=changed)
             self.updated += pending.id in self.known
             self.added += pending.id not in self.known
         self._pending.clear()

@@ -12,6 +12,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 os.environ["OMP_NUM_THREADS"] = "1"  # read by torch; threads that wait for each other slow tiny models down
 
 import pytest
+from chromium import PATIENCE
 from tiny_model import ROOT, engine, write_adapter, write_base
 
 from adapters.base_model import BaseModel
@@ -113,3 +114,21 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     payload = {"domain": "handbook", "paths": [str(documents)], "access": ["everyone"], "prune": False}
     asyncio.run(run(load_settings(file), "ingest", payload))
     return file
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Debian's chromium, driven by its chromedriver; nothing is patched in it."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1300,900"):
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
+    driver.set_script_timeout(PATIENCE * 4)
+    yield driver
+    driver.quit()

@@ -11,24 +11,45 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 from fakes import MESSAGE, REPLY, HashedWordsEncoder
+from sqlalchemy import update
 
 from bot.accounts import ROLES, Account, Rerun, Role
+from bot.app import Stores, open_registry
 from bot.console.app import console
 from bot.console.parts import Parts
 from bot.console.passwords import Passwords
+from bot.errors import PointsmanError
 from bot.health import Health
 from bot.learning.curation import Curator
+from bot.learning.gaps import GapFinder
+from bot.librarian import Librarian
 from bot.messages import Exchange, Feedback, Passage, Reply, Turn
 from bot.privacy.redaction import Redactor
+from bot.prompt_desk import PromptDesk
 from bot.prompts import PromptLibrary
-from bot.settings import ConsoleSettings
+from bot.settings import (
+    AccessSettings,
+    ConsoleSettings,
+    DomainSettings,
+    LearningSettings,
+    ModelSettings,
+    Settings,
+    StorageSettings,
+)
 from bot.store.accounts import SqlAccounts, SqlSessions
 from bot.store.audit import SqlAudit
 from bot.store.curation import SqlCurationStore
 from bot.store.database import Database, open_database
 from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
+from bot.store.jobs import SqlJobQueue
 from bot.store.listing import SqlReviewList
+from bot.store.models import ExchangeRow
+from bot.store.overview import SqlOverview
+from bot.store.prompt_votes import SqlPromptVotes
+from bot.store.unanswered import SqlUnanswered
+from bot.workbench import Workbench
+from knowledge.catalogue import Catalogue
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "correct horse battery"
@@ -80,6 +101,12 @@ class Site:
             await self.vote(reply.id, rating=rating)
         return reply.id
 
+    async def rename(self, reply: str, question: str) -> None:
+        """Have an answer be to another question."""
+        async with self.database.writing() as session:
+            changed = update(ExchangeRow).where(ExchangeRow.reply == reply)
+            await session.execute(changed.values(asked=question, question=question))
+
     async def vote(self, reply: str, *, rating: int, user: str = "slack:user:U1", **more: Any) -> None:
         vote = Feedback(reply=reply, user=user, platform="slack", rating=rating, **more)  # type: ignore[arg-type]
         await SqlFeedbackStore(self.database).save(vote)
@@ -90,7 +117,7 @@ async def open_site(folder: Path, *, port: int | None = None, **more: Any) -> As
     """A console; *more* takes the place of its parts."""
     asked: list[tuple[Exchange, Rerun]] = []
     async with open_database(f"sqlite:///{folder / 'console.db'}") as database:
-        parts = Parts(**(_parts(database, _asking(asked)) | more))
+        parts = Parts(**(_parts(database, folder, _asking(asked)) | more))
         for role in ROLES:
             if await parts.accounts.find(role) is None:
                 await parts.accounts.add(account(role), by="operator")
@@ -106,7 +133,7 @@ def account(role: Role, **more: Any) -> Account:
     return Account(**({"name": role, "role": role, "password": QUICK.hash(PASSWORD)} | more))
 
 
-def _parts(database: Database, again: Callable[..., Any]) -> dict[str, Any]:
+def _parts(database: Database, folder: Path, again: Callable[..., Any]) -> dict[str, Any]:
     exchanges, reviews = SqlExchangeStore(database), SqlCurationStore(database)
     return {
         "settings": ConsoleSettings(),
@@ -114,6 +141,8 @@ def _parts(database: Database, again: Callable[..., Any]) -> dict[str, Any]:
         "sessions": SqlSessions(database),
         "audit": SqlAudit(database),
         "answers": SqlReviewList(database),
+        "overview": SqlOverview(database),
+        "redact": REDACTOR.redact,
         "exchanges": exchanges,
         "reviews": reviews,
         "curator": Curator(
@@ -125,11 +154,52 @@ def _parts(database: Database, again: Callable[..., Any]) -> dict[str, Any]:
         ),
         "again": again,
         "prompt_of": lambda exchange: (Turn(role="user", content=f"<b>{exchange.message.text}</b>"),),
-        "prompts": PromptLibrary(),
+        "prompts": (prompts := PromptLibrary(folder / "prompts", folder / "prompts.json", must_exist=False)),
+        "prompting": PromptDesk(
+            library=prompts,
+            folder=folder / "prompts",
+            choices=folder / "prompts.json",
+            audit=SqlAudit(database),
+            votes=SqlPromptVotes(database),
+            exchanges=exchanges,
+            jobs=SqlJobQueue(database),
+        ),
+        "knowledge": librarian(database, folder),
         "domains": ("billing", "travel"),
         "adapters": lambda: ("billing@3",),
+        "learn": workbench(database, folder),
+        "schedule": LearningSettings(),
         "passwords": Passwords(QUICK),
     }
+
+
+def librarian(database: Database, folder: Path) -> Librarian:
+    """Looks after documents, with nobody there to do what needs the index."""
+    domains = (
+        DomainSettings(name="billing", description="Invoices and refunds"),
+        DomainSettings(name="travel", description="Trips"),
+    )
+    access = (AccessSettings(label="finance", members=("slack:user:U2",)),)
+    return Librarian(
+        settings=Settings(storage=StorageSettings(directory=folder), domains=domains, access=access),
+        catalogue=Catalogue(folder / "knowledge" / "catalogue"),
+        jobs=SqlJobQueue(database),
+        unanswered=SqlUnanswered(database),
+        finder=GapFinder(HashedWordsEncoder()),
+        do=_nobody,
+    )
+
+
+def workbench(database: Database, folder: Path) -> Workbench:
+    """What learns, with nobody there to do the work."""
+    domains = tuple(DomainSettings(name=name, description="Something") for name in ("billing", "travel"))
+    settings = Settings(storage=StorageSettings(directory=folder), model=ModelSettings(base="tiny"), domains=domains)
+    registry = open_registry(settings)
+    return Workbench(settings, Stores.on(database, registry), registry)
+
+
+async def _nobody(kind: str, payload: Mapping[str, Any]) -> Any:
+    raise PointsmanError("nobody owns the index")
 
 
 def _asking(asked: list[tuple[Exchange, Rerun]]) -> Callable[[Exchange, Rerun], Any]:

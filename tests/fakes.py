@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ from bot.messages import (
     Completion,
     Exchange,
     Feedback,
-    Job,
-    JobStatus,
     LabelledQuestion,
     Message,
     Passage,
@@ -32,7 +30,7 @@ from bot.messages import (
 )
 from bot.ports import OnText, Progress, discard, silent
 
-# The store: ExchangeStore, FeedbackStore, ExampleStore, Inbox, JobQueue
+# The store: ExchangeStore, FeedbackStore, ExampleStore, Inbox
 
 MESSAGE = Message(id="event-1", text="When is my refund?", user="slack:U1", platform="slack", thread="T1")
 REPLY = Reply(
@@ -169,49 +167,6 @@ class InMemoryInbox:
         for event in old:
             del self.pending[event], self.threads[event], self.accepted_at[event]
         return len(old)
-
-
-@dataclass(slots=True)
-class InMemoryJobQueue:
-    jobs: list[Job] = field(default_factory=list)  # the first has id 1
-    states: dict[int, JobStatus] = field(default_factory=dict)
-
-    async def submit(self, kind: str, payload: Mapping[str, Any]) -> int:
-        job = Job(id=len(self.jobs) + 1, kind=kind, payload=dict(payload))
-        self.jobs.append(job)
-        self.states[job.id] = JobStatus("waiting", 0, 0, "", None, None)
-        return job.id
-
-    async def take(self) -> Job | None:
-        for job in self.jobs:
-            if self.states[job.id].state == "waiting":
-                self.states[job.id] = self.states[job.id]._replace(state="running")
-                return job
-        return None
-
-    async def report(self, job: int, *, done: int, total: int, doing: str) -> None:
-        self.states[job] = (await self.status(job))._replace(done=done, total=total, doing=doing)
-
-    async def finish(self, job: int, *, result: Any = None, error: str | None = None) -> None:
-        status = (await self.status(job))._replace(result=result, error=error)
-        self.states[job] = status._replace(state="done" if error is None else "failed")
-
-    async def status(self, job: int) -> JobStatus:
-        if job not in self.states:
-            raise StoreError(f"job {job} does not exist")
-        return self.states[job]
-
-    async def forget(self, job: int) -> None:
-        self.jobs = [each for each in self.jobs if each.id != job]
-        self.states.pop(job, None)
-
-    async def requeue_running(self) -> int:
-        running = [job for job, status in self.states.items() if status.state == "running"]
-        for job in running:
-            self.states[job] = JobStatus("waiting", 0, 0, "", None, None)
-        for job in [job for job, status in self.states.items() if status.state in ("done", "failed")][:-100]:
-            await self.forget(job)
-        return len(running)
 
 
 # The desk: Platform, Screen

@@ -8,7 +8,7 @@ import pytest
 from fakes import MESSAGE, REPLY, EchoGenerator, FixedAdapters, FixedRetriever, FixedRouter, InMemoryExchangeStore
 
 from bot.accounts import Rerun
-from bot.again import answer_again, reply_of, work_of
+from bot.again import answer_again, preview, reply_of, work_of
 from bot.app import Installation
 from bot.assistant import Assistant
 from bot.errors import InputError
@@ -97,3 +97,45 @@ def test_new_search_reads_no_more_than_the_asker_may(labels: frozenset[str] | No
     exchange = replace(EXCHANGE, message=replace(MESSAGE, labels=labels))
 
     assert work_of(exchange, Rerun(search=True))["labels"] == told
+
+
+class Reviews:
+    """The stores of a house, as far as a preview looks into them."""
+
+    def __init__(self, *exchanges: Exchange) -> None:
+        self.exchanges = InMemoryExchangeStore({each.reply.id: each for each in exchanges})
+
+
+DRAFT = "---\nsummary: A draft\n---\n[user]\nDRAFT {% for p in passages %}{{ p.text }}{% endfor %} {{ question }}\n"
+
+
+async def preview_of(house: House, *questions: dict[str, Any]) -> list[dict[str, Any]]:
+    house.stores = Reviews(EXCHANGE)  # type: ignore[attr-defined]
+    asked = {"name": "domain/answer", "version": 2, "text": DRAFT, "based_on": "domain/answer@1"}
+    work = json.loads(json.dumps(asked | {"questions": questions}))
+    found: list[dict[str, Any]] = json.loads(json.dumps(await preview(cast(Installation, house), work, silent)))
+    return found
+
+
+async def test_draft_answers_a_past_question_over_the_same_passages(house: House) -> None:
+    (row,) = await preview_of(house, {"reply": REPLY.id})
+
+    new = reply_of(row["new"])
+    assert (row["reply"], row["old"], row["question"], row["error"]) == (REPLY.id, None, "", "")
+    assert (new.prompt, new.adapter, new.route) == ("domain/answer@2", "billing@3", "billing")
+    generator = cast(EchoGenerator, house.assistant.generator)
+    assert generator.prompts[-1].turns[-1].content == f"DRAFT {OLD.text} When is my refund?"
+
+
+async def test_question_that_was_typed_is_answered_by_both(house: House) -> None:
+    (row,) = await preview_of(house, {"text": "When is it paid?", "route": "billing", "labels": ["everyone"]})
+
+    assert (row["old"]["prompt"], row["new"]["prompt"]) == ("domain/answer@1", "domain/answer@2")
+    assert [each["document"] for each in row["new"]["passages"]] == ["new.md"]
+
+
+async def test_question_that_is_gone_says_so_and_the_others_are_answered(house: House) -> None:
+    gone, answered = await preview_of(house, {"reply": "gone"}, {"reply": REPLY.id})
+
+    assert gone["error"] == "this answer was deleted meanwhile" and answered["new"]
+    assert cast(InMemoryExchangeStore, house.assistant.exchanges).exchanges == {}

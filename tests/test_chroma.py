@@ -64,8 +64,8 @@ def test_documents_tell_what_is_indexed(shop: ChromaCollection) -> None:
     write(shop, "b.md", TEXTS[:1], hash="h2")
 
     assert shop.documents() == {
-        "a.md": IndexedDocument(id="a.md", hash="h1", chunks=3, expected=3, title="Shop"),
-        "b.md": IndexedDocument(id="b.md", hash="h2", chunks=1, expected=1, title="Shop"),
+        "a.md": IndexedDocument(id="a.md", hash="h1", chunks=3, expected=3, title="Shop", url="https://shop.test/a"),
+        "b.md": IndexedDocument(id="b.md", hash="h2", chunks=1, expected=1, title="Shop", url="https://shop.test/a"),
     }
 
 

@@ -189,7 +189,7 @@ def test_program_keeps_stdout_and_stderr_apart(config: Path) -> None:
     bad = pointsman("ask", "Why?", "--domain", "music", "--config", config)
 
     assert good.returncode == 0 and good.stderr == ""
-    assert {"name", "version", "summary"} == json.loads(good.stdout)[0].keys()
+    assert {"name", "version", "summary", "share"} == json.loads(good.stdout)[0].keys()
     assert (bad.returncode, bad.stdout) == (1, "")
     assert bad.stderr == "pointsman: domain 'music' is not in pointsman.toml; domains there: billing\n"
 

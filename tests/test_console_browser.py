@@ -1,25 +1,16 @@
 """The console in a real browser: Debian's chromium, driven by its chromedriver."""
 
-import os
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import lines, needed, press, serve, shown, sign_in, wait_for
 
 from bot.accounts import ROLES
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("chromium") and shutil.which("chromedriver")),
-    reason="no chromium here; `apt-get install chromium chromium-driver` brings it",
-)
-PATIENCE = 60.0  # seconds: a busy machine may take its time
-ROOT = Path(__file__).parent.parent
-SERVED = ROOT / "tests" / "console_served.py"
+pytestmark = needed
 SIZES = {"wide": (1300, 900), "narrow": (400, 900)}
 
 
@@ -33,70 +24,6 @@ def address(tmp_path: Path) -> Iterator[str]:
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The same, for tests that change nothing."""
     yield from serve(tmp_path_factory.mktemp("console"))
-
-
-def serve(folder: Path) -> Iterator[str]:
-    command = [sys.executable, str(SERVED), str(folder)]
-    paths = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=paths, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as served:
-        assert served.stdout and served.stdin
-        yield served.stdout.readline().strip()
-        served.stdin.close()  # which ends it
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1300,900"):
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
-    driver.set_script_timeout(PATIENCE * 4)
-    yield driver
-    driver.quit()
-
-
-def wait_for(what: Callable[[], Any]) -> Any:
-    """*what*, as soon as it is something."""
-    end = time.monotonic() + PATIENCE
-    while not (found := what()):
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-    return found
-
-
-def sign_in(browser: Any, address: str, role: str) -> None:
-    browser.delete_all_cookies()
-    browser.get(f"{address}/signin")
-    browser.find_element("id", "name").send_keys(role)
-    browser.find_element("id", "password").send_keys("correct horse battery\n")
-    wait_for(lambda: "/signin" not in browser.current_url)
-
-
-def press(browser: Any, *keys: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    for key in keys:
-        ActionChains(browser).send_keys(key).perform()
-
-
-def lines(browser: Any, state: str) -> int:
-    return len(browser.find_elements("css selector", f".queue li[data-state={state}]"))
-
-
-def shown(browser: Any) -> bool:
-    """Whether the chosen answer stands beside the list."""
-    return bool(
-        browser.execute_script(
-            "return document.querySelector('li[aria-current]')?.dataset.reply === "
-            "(document.querySelector('#pane article')?.dataset.reply ?? '')"
-        )
-    )
 
 
 def test_twenty_answers_are_reviewed_by_keyboard_and_one_corrected(browser: Any, address: str) -> None:
@@ -200,7 +127,27 @@ def test_no_page_shuts_anybody_out(browser: Any, untouched: str, theme: str, siz
     browser.get(f"{untouched}/signin")
     found["/signin"] = problems(browser, axe)
     sign_in(browser, untouched, "admin")
-    for path in ("/review", "/review?vote=up&text=nothing", "/review/reply1", "/people", "/audit", "/account"):
+    for path in (
+        "/review",
+        "/review?vote=up&text=nothing",
+        "/review/reply1",
+        "/learn",
+        "/learn/domain/billing",
+        "/learn/router",
+        "/knowledge",
+        "/knowledge/in/billing",
+        "/knowledge/search",
+        "/knowledge/gaps?all=1",
+        "/knowledge/upload",
+        "/prompts",
+        "/prompts/of/domain/answer",
+        "/prompts/of/domain/answer/edit",
+        "/overview",
+        "/overview?platform=none",
+        "/people",
+        "/audit",
+        "/account",
+    ):
         browser.get(untouched + path)
         for summary in browser.find_elements("css selector", "main details:not([open]) > summary"):
             browser.execute_script("arguments[0].parentElement.open = true", summary)

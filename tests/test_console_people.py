@@ -176,3 +176,29 @@ async def test_export_holds_more_than_a_page(site: Site) -> None:
     lines = (await (await site.get("/audit.jsonl?who=ada")).text()).splitlines()
 
     assert len(lines) == 1005
+
+
+async def test_people_are_exported_without_what_proves_who_they_are(site: Site) -> None:
+    await site.post("/people/viewer/disable", disabled="yes")
+
+    text = await (await site.get("/people.jsonl")).text()
+    found = {row["name"]: row for row in map(json.loads, text.splitlines())}
+
+    assert list(found) == ["admin", "curator", "viewer"]
+    assert (found["viewer"]["shut_out"], found["admin"]["role"], found["admin"]["signs_in_with"]) == (
+        True,
+        "admin",
+        "password",
+    )
+    assert "argon2" not in text
+
+
+async def test_what_did_not_work_leads_back_to_the_form(site: Site) -> None:
+    csrf, found = await site.csrf(), []
+    for referer in (str(site.client.make_url("/people?x=1")), "https://evil.example/people"):
+        headers = {"Accept": "text/html", "Referer": referer}
+        response = await site.client.post("/people/viewer/role", data={"csrf": csrf, "role": "?"}, headers=headers)
+        found.append((await response.text()).partition("<main")[2])
+
+    assert 'href="/people?x=1"' in found[0]
+    assert "Go back" not in found[1] and "evil" not in found[1]

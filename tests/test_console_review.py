@@ -1,5 +1,6 @@
 """Review: what stands in the list, an answer's whole lineage, and what becomes of decisions."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -262,6 +263,27 @@ async def test_number_of_answers_comes_by_itself(site: Site) -> None:
         await site.answer(number, rating=-1 if number else 0)
 
     assert await (await site.get("/review/count?vote=down")).json() == {"count": 2}
+
+
+async def test_list_is_exported_as_it_is_filtered_redacted_and_without_private_places(site: Site) -> None:
+    for number in range(230):
+        await site.answer(number, rating=-1 if number % 2 else 0, message={"private": number == 1})
+    await site.rename("reply3", "Why is ada@example.com locked?")
+
+    text = await (await site.get("/review.jsonl?vote=down")).text()
+    found = {row["reply"]: row for row in map(json.loads, text.splitlines())}
+
+    assert list(found) == [f"reply{number}" for number in range(229, 1, -2)]
+    assert found["reply3"]["question"] == "Why is <EMAIL> locked?"
+    assert (found["reply5"]["down"], found["reply5"]["outcome"], found["reply5"]["state"]) == (1, "answered", "new")
+
+
+async def test_list_is_filtered_by_how_it_ended(site: Site) -> None:
+    known, unknown = await site.answer(1), await site.answer(2, abstained=True)
+
+    page = await site.read("/review?outcome=unknown")
+
+    assert unknown in page and known not in page and '<option value="unknown" selected>' in page
 
 
 def test_differences_are_whole_words_and_lose_nothing() -> None:

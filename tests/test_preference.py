@@ -124,7 +124,9 @@ def losses_of_trl(base: BaseModel, recipe: Recipe, rows: list[Ids], start: Path,
     at_once = 1 if recipe.method == "dpo" else VOTES_AT_ONCE
     trainer = type("OnTheSameRows", (Ours, own), {})(
         model=PeftModel.from_pretrained(base.load(), start, is_trainable=True),
-        args=settings(**arguments(recipe, str(folder), len(rows), rows_at_once=at_once), beta=recipe.beta, max_length=None),
+        args=settings(
+            **arguments(recipe, str(folder), len(rows), rows_at_once=at_once), beta=recipe.beta, max_length=None
+        ),
         train_dataset=Table.from_list(rows),
         processing_class=base.tokenizer,
         callbacks=[Clock(recipe, silent)],

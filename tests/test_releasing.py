@@ -259,3 +259,46 @@ async def test_rollback_to_what_answers_already_only_ends_the_canary(yard: Yard)
     assert (row["adapter"], row["canary"]) == ("billing@1", None)
     with pytest.raises(InputError, match="billing@1 is in production already"):
         await yard.rollback("1")
+
+
+async def test_share_of_a_canary_is_changed_without_asking_the_gate_again(yard: Yard) -> None:
+    await yard.promote("2", share=0.2)
+    asked = len(yard.script.asked)
+
+    row = await yard.releaser.set_share("billing", 0.05, by="ada")
+
+    assert (row["canary"], len(yard.script.asked)) == ({"version": "2", "share": 0.05}, asked)
+    assert yard.audit.entries[-1][:2] == ("ada", "adapter.share billing")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+async def test_share_that_is_none_is_refused(yard: Yard, share: float) -> None:
+    with pytest.raises(InputError, match="has no canary"):
+        await yard.releaser.set_share("billing", 0.1, by="ada")
+    await yard.promote("2", share=0.2)
+
+    with pytest.raises(InputError, match="is no share"):
+        await yard.releaser.set_share("billing", share, by="ada")
+
+
+async def test_retired_candidate_is_offered_no_longer_and_no_rollback_leads_to_it(yard: Yard) -> None:
+    await yard.promote("2")
+
+    await yard.releaser.retire("billing", "4", by="ada")
+
+    assert (yard.statuses[3], yard.registry.newest_candidate("billing")) == ("retired", "3")
+    with pytest.raises(InputError, match="was never released"):
+        await yard.rollback("4")
+    assert yard.audit.entries[-1][:2] == ("ada", "adapter.retire billing")
+
+
+async def test_retired_canary_answers_nobody_and_production_cannot_be_retired(yard: Yard) -> None:
+    await yard.promote("1")
+    await yard.promote("2", share=0.2)
+
+    row = await yard.releaser.retire("billing", "2", by="ada")
+
+    assert (row["canary"], yard.statuses[:2]) == (None, ["production", "retired"])
+    for version, reason in (("1", "is in production"), ("2", "is retired already")):
+        with pytest.raises(InputError, match=reason):
+            await yard.releaser.retire("billing", version, by="ada")

@@ -200,3 +200,22 @@ if __name__ == "__main__":
         write_stages(Path(sys.argv[1]), replace(LONG, production=str(1 + count % 2)))
         if not count:
             print("begun", flush=True)
+
+
+def test_candidate_that_is_withdrawn_is_retired_and_comes_back_by_a_promotion(tmp_path: Path) -> None:
+    withdrawn = Stages(production="1").without_candidate("2")
+    write_stages(tmp_path, withdrawn)
+
+    again = withdrawn.with_production("2").with_production("1")
+
+    assert read_stages(tmp_path) == withdrawn and withdrawn.status("2") == "retired"
+    assert ("2" in withdrawn.named, again.status("2"), again.withdrawn) == (True, "retired", ())
+
+
+def test_stages_of_an_older_release_have_nothing_withdrawn(tmp_path: Path) -> None:
+    write_stages(tmp_path, Stages(production="1"))
+    row = json.loads((tmp_path / FILE).read_text())
+    del row["withdrawn"]
+    (tmp_path / FILE).write_text(json.dumps(row))
+
+    assert read_stages(tmp_path) == Stages(production="1")

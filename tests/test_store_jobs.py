@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fakes import InMemoryJobQueue
+from fakes_jobs import InMemoryJobQueue
 
 from bot.errors import StoreError
-from bot.messages import Job
+from bot.messages import STOPPED, Job
 from bot.ports import JobQueue
 from bot.store.database import open_database
 from bot.store.jobs import KEPT, SqlJobQueue
@@ -98,3 +98,54 @@ async def test_job_that_was_forgotten_is_gone(jobs: JobQueue) -> None:
     assert await jobs.take() is None
     with pytest.raises(StoreError, match=f"job {job}"):
         await jobs.status(job)
+
+
+async def test_job_that_has_not_begun_is_stopped_at_once(jobs: JobQueue) -> None:
+    job = await jobs.submit("train", {})
+
+    await jobs.stop(job)
+
+    status = await jobs.status(job)
+    assert (status.state, status.error, await jobs.take()) == ("failed", STOPPED, None)
+
+
+async def test_running_job_is_stopped_by_who_does_it(jobs: JobQueue) -> None:
+    job = await jobs.submit("train", {})
+    await jobs.take()
+
+    await jobs.stop(job)
+    asked = await jobs.status(job)
+    await jobs.requeue_running()
+
+    assert (asked.state, asked.error) == ("stopping", None)
+    assert await jobs.status(job) == ("failed", 0, 0, "", None, STOPPED)  # its owner died: it is not begun again
+
+
+async def test_job_that_has_ended_cannot_be_stopped(jobs: JobQueue) -> None:
+    job = await jobs.submit("train", {})
+    await jobs.finish(job, result={"adapter": "billing@1"})
+
+    await jobs.stop(job)
+
+    assert (await jobs.status(job)).state == "done"
+
+
+async def test_jobs_of_some_kinds_are_listed_oldest_first(jobs: JobQueue) -> None:
+    numbers = [await jobs.submit(kind, {"domain": "billing"}) for kind in ("train", "ingest", "judge")]
+    await jobs.take()
+
+    found = await jobs.listed(("train", "judge"))
+
+    assert [each.job.id for each in found] == [numbers[0], numbers[2]]
+    assert [each.status.state for each in found] == ["running", "waiting"] and found[0].job.payload[
+        "domain"
+    ] == "billing"
+
+
+async def test_queue_knows_whether_anything_is_left_to_do(jobs: JobQueue) -> None:
+    empty = await jobs.unfinished()
+    job = await jobs.submit("train", {})
+    waiting = await jobs.unfinished()
+    await jobs.finish(job)
+
+    assert (empty, waiting, await jobs.unfinished()) == (False, True, False)

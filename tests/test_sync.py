@@ -204,7 +204,7 @@ def test_document_moves_between_access_labels(shop: Shop) -> None:
 class WatchedCollection(ChromaCollection):
     """Breaks where a document is written: that is the moment in between."""
 
-    def write(self, chunks: object, vectors: object, *, hash: str) -> None:
+    def write(self, chunks: object, vectors: object, *, hash: str, source: str = "", changed: str = "") -> None:
         raise RetrievalError("the disk is full")
 
 

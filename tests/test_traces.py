@@ -63,7 +63,7 @@ class Emptied:
     def __init__(self, retriever: "Shelf", left: list[str]) -> None:
         self._retriever, self._left = retriever, left
 
-    def ingest(self, *_: object, access: object, prune: bool, progress: Progress = silent) -> IngestReport:
+    def ingest(self, *_: object, progress: Progress = silent, **_more: object) -> IngestReport:
         removed = len(self._retriever.names) - len(self._left)
         self._retriever.names = self._left
         return IngestReport(removed=removed)

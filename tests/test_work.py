@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FixedRetriever, FixedRouter, HashedWordsEncoder, InMemoryJobQueue
+from fakes import FixedRetriever, FixedRouter, HashedWordsEncoder
+from fakes_jobs import InMemoryJobQueue
 from tiny_model import ROOT
 
 from bot import wording
@@ -207,7 +208,7 @@ class EndlessSync:
     steps: int = 0
     begun: threading.Event = field(default_factory=threading.Event)
 
-    def ingest(self, *_: object, access: object, prune: bool, progress: Progress = silent) -> IngestReport:
+    def ingest(self, *_: object, progress: Progress = silent, **_more: object) -> IngestReport:
         while True:
             progress(self.steps, 0, "Ingesting")
             self.steps += 1
@@ -217,12 +218,12 @@ class EndlessSync:
 
 @dataclass
 class BrokenSync:
-    def ingest(self, *_: object, access: object, prune: bool, progress: Progress = silent) -> IngestReport:
+    def ingest(self, *_: object, progress: Progress = silent, **_more: object) -> IngestReport:
         raise InputError("docs does not exist")
 
 
 class NothingNew:
-    def ingest(self, *_: object, access: object, prune: bool, progress: Progress = silent) -> IngestReport:
+    def ingest(self, *_: object, progress: Progress = silent, **_more: object) -> IngestReport:
         return IngestReport(documents=1, chunks=1)
 
 

@@ -17,7 +17,7 @@ from bot.errors import InputError
 from bot.messages import DatasetKind, Exchange, Feedback
 from bot.privacy.redaction import Redactor
 from bot.progress import progress_bar
-from bot.prompts import PromptLibrary, Template
+from bot.prompts import PromptLibrary, Template, open_prompts
 from bot.rows import Row, feedback_row, write_rows
 from bot.settings import Settings
 from bot.store import backup as copies
@@ -154,15 +154,25 @@ def train(
 
 @command(prompts, "list")
 def list_prompts(settings: Settings, as_json: AsJson = False) -> None:
-    """Show every version of every prompt; the last of a name is in use.
+    """Show every version of every prompt, and the share of the conversations that it answers.
 
     Example: pointsman prompts list
     """
-    rows = [_prompt_row(template) for template in PromptLibrary(settings.prompts.directory).all()]
+    library = open_prompts(settings)
+    rows = [_prompt_row(template) | {"share": _share(library, template)} for template in library.all()]
     if as_json:
         print_json(rows)
     else:
         print_table(rows, "No prompts.")
+
+
+def _share(library: PromptLibrary, template: Template) -> float:
+    """Of the conversations that the prompt answers."""
+    choice = library.choice(template.name)
+    trial = choice.trial
+    if trial and template.version == trial.version:
+        return trial.share
+    return round(1.0 - (trial.share if trial else 0.0), 4) if template.version == choice.version else 0.0
 
 
 def _prompt_row(template: Template) -> Row:
@@ -179,7 +189,7 @@ def show_prompt(
 
     Example: pointsman prompts show domain/answer
     """
-    template = PromptLibrary(settings.prompts.directory).get(name)
+    template = open_prompts(settings).get(name)
     if as_json:
         print_json(_prompt_row(template) | {"text": template.text})
     else:
@@ -197,7 +207,7 @@ def diff_prompts(
 
     Example: pointsman prompts diff domain/answer@1 domain/answer@2
     """
-    difference = PromptLibrary(settings.prompts.directory).diff(before, after)
+    difference = open_prompts(settings).diff(before, after)
     if as_json:
         print_json({"before": before, "after": after, "diff": difference})
     else:

@@ -5,13 +5,28 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.console import pages_audit, pages_people, pages_review, pages_signin
+from bot.console import (
+    pages_audit,
+    pages_knowledge,
+    pages_learn,
+    pages_overview,
+    pages_people,
+    pages_prompts,
+    pages_release,
+    pages_review,
+    pages_signin,
+)
 from bot.console.parts import Parts
 from bot.console.routes import Gate, Routes, refusal
 from bot.console.sessions import SignedIn
 
 PAGES: tuple[Routes, ...] = (
     pages_review.routes,
+    pages_learn.routes,
+    pages_release.routes,
+    pages_knowledge.routes,
+    pages_prompts.routes,
+    pages_overview.routes,
     pages_people.routes,
     pages_audit.routes,
     pages_signin.routes,

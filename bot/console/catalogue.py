@@ -9,13 +9,13 @@ import gettext
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from babel import Locale
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_skeleton, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -82,6 +82,7 @@ def _language(code: str, translations: gettext.NullTranslations) -> Language:
     templates.filters |= {
         "moment": partial(_moment, locale),
         "ago": partial(_ago, locale),
+        "day": partial(_day, locale),
         "number": partial(_number, locale),
         "share": partial(_share, locale),
     }
@@ -94,6 +95,13 @@ def _moment(locale: Locale, at: datetime) -> str:
 
 def _ago(locale: Locale, at: datetime) -> str:
     return str(format_timedelta(at - now(), add_direction=True, locale=locale))
+
+
+def _day(locale: Locale, on: date, length: Literal["short", "medium"]) -> str:
+    """*on* in words; the short ones, below a plot, leave out the year."""
+    return str(
+        format_skeleton("MMMd", on, locale=locale) if length == "short" else format_date(on, length, locale=locale)
+    )
 
 
 def _number(locale: Locale, value: Any) -> str:

@@ -1,10 +1,12 @@
 """People: who may sign in, and what they may do."""
 
 import secrets
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from bot.accounts import ROLES, Account, Role, account_name
+from bot.console.export import Line, download
 from bot.console.routes import Routes
 from bot.console.visits import Visit
 from bot.errors import InputError
@@ -26,6 +28,24 @@ async def show(visit: Visit) -> web.StreamResponse:
         did=visit.field("did"),
         name=visit.field("name"),
     )
+
+
+@routes.get("/people.{format:csv|jsonl}", need="admin")
+async def export(visit: Visit) -> web.StreamResponse:
+    """Write the accounts to a file."""
+    people = await visit.parts.accounts.all()
+
+    async def lines() -> AsyncIterator[Line]:
+        for person in people:
+            yield {
+                "name": person.name,
+                "role": person.role,
+                "signs_in_with": "password" if person.password else "company account",
+                "shut_out": person.disabled,
+                "since": person.created.isoformat(),
+            }
+
+    return await download(visit, "people", visit.request.match_info["format"], lines())
 
 
 @routes.post("/people", need="admin")

@@ -1,7 +1,7 @@
 """Review: the answers that wait for a person, one of them with its whole lineage, and what to decide about it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Any, cast, get_args
@@ -9,15 +9,19 @@ from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
 
-from bot.accounts import Rerun, ReviewFilter, Vote
+from bot.accounts import ListedAnswer, Outcome, Rerun, ReviewFilter, Vote
 from bot.console.differences import differences
+from bot.console.export import Line, download
+from bot.console.ports import Redact
 from bot.console.routes import Routes
 from bot.console.visits import Visit, local
 from bot.errors import InputError
+from bot.learning.curation import weight
 from bot.messages import GENERAL, Exchange, Fault, Review, ReviewState, Turn
 
 N_ = str  # marks text for the catalogue that is said later
 THREAD = 20  # exchanges of a conversation that are shown
+EXPORTED_AT_ONCE = 100  # redacting takes time, and the first lines are to come soon
 AT_ONCE = 200  # answers that are decided on together, at most
 ACTIONS: Mapping[str, ReviewState] = {
     "approve": "approved",
@@ -29,6 +33,7 @@ ACTIONS: Mapping[str, ReviewState] = {
 STATES = ("new", "approved", "corrected", "rejected", "needs_person", "any")
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 VOTES: tuple[Vote, ...] = get_args(Vote)
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 routes = Routes(title=N_("Review"), home="/review", need="viewer")
 
@@ -54,6 +59,25 @@ async def show(visit: Visit) -> web.StreamResponse:
         decided=visit.request.query.getall("decided", []),
         did=visit.field("did"),
     )
+
+
+@routes.get("/review.{format:csv|jsonl}", need="viewer")
+async def export(visit: Visit) -> web.StreamResponse:
+    """Write what the filter lets through to a file, in the order of the list, redacted and without private places."""
+    wanted, answers = _wanted(visit), visit.parts.answers
+
+    async def lines() -> AsyncIterator[Line]:
+        after: str | None = None
+        while True:
+            page = await answers.page(wanted, after=after, limit=EXPORTED_AT_ONCE)
+            shown = [row for row in page.rows if not row.private]
+            for line in await asyncio.to_thread(_lines, shown, visit.parts.redact):
+                yield line
+            if not page.later:
+                return
+            after = page.later
+
+    return await download(visit, "review", visit.request.match_info["format"], lines())
 
 
 @routes.get("/review/count", need="viewer")
@@ -149,11 +173,12 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
         parts.exchanges.thread(exchange.message.thread, last=THREAD),
         asyncio.to_thread(parts.adapters),
     )
+    near = await parts.answers.near(votes)
     turns, lost = _prompt(visit, exchange)
     corrections = [vote.correction for vote in votes if vote.correction]
     return {
         "exchange": exchange,
-        "votes": votes,
+        "votes": [(vote, count, weight(count)) for vote, count in zip(votes, near, strict=True)],
         "decisions": decisions,
         "state": decisions[-1].state if decisions else "new",
         "thread": thread,
@@ -203,8 +228,8 @@ def _after(visit: Visit, replies: list[str], state: ReviewState, *, did: str = "
 def _wanted(visit: Visit) -> ReviewFilter:
     """The filter in the address."""
     field = visit.field
-    state, vote = field("state") or "new", field("vote")
-    if state not in STATES or vote not in VOTES:
+    state, vote, outcome = field("state") or "new", field("vote"), field("outcome")
+    if state not in STATES or vote not in VOTES or outcome not in OUTCOMES:
         raise InputError(visit.say("This filter does not exist; open the list anew."))
     return ReviewFilter(
         state=cast(Any, state),
@@ -213,6 +238,7 @@ def _wanted(visit: Visit) -> ReviewFilter:
         adapter=field("adapter"),
         prompt=field("prompt"),
         platform=field("platform"),
+        outcome=outcome,
         since=_day(visit, "since"),
         until=_day(visit, "until"),
         text=field("text").strip()[:200],
@@ -231,6 +257,33 @@ def _day(visit: Visit, name: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError as exc:
         raise InputError(visit.say("“%(text)s” is no date; write it like 2026-03-31.", text=text)) from exc
+
+
+def _lines(rows: Sequence[ListedAnswer], redact: Redact) -> list[Line]:
+    """Rows of the list for a file."""
+    return [
+        {
+            "reply": row.reply,
+            "at": row.at.isoformat(),
+            "state": row.state,
+            "question": redact(row.question),
+            "answer": redact(row.answer),
+            "route": row.route,
+            "probability": row.probability,
+            "outcome": _outcome(row),
+            "up": row.up,
+            "down": row.down,
+            "correction_proposed": row.corrected,
+            "adapter": row.adapter,
+            "prompt": row.prompt,
+            "platform": row.platform,
+        }
+        for row in rows
+    ]
+
+
+def _outcome(row: ListedAnswer) -> Outcome:
+    return "asked_back" if row.decision == "ask_back" else "unknown" if row.abstained else "answered"
 
 
 def _numbers(visit: Visit, count: int) -> list[int]:

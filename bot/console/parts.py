@@ -7,10 +7,23 @@ from bot.console.catalogue import Catalogue
 from bot.console.limits import Attempts
 from bot.console.oidc import CompanySignIn
 from bot.console.passwords import Passwords
-from bot.console.ports import Accounts, Again, AuditLog, PromptOf, Reviewer, ReviewList, Sessions
+from bot.console.ports import (
+    Accounts,
+    Again,
+    AuditLog,
+    Knowledge,
+    OverviewFigures,
+    PromptOf,
+    Prompts,
+    Redact,
+    Reviewer,
+    ReviewList,
+    Sessions,
+    Workbench,
+)
 from bot.ports import CurationStore, ExchangeStore
 from bot.prompts import PromptLibrary
-from bot.settings import ConsoleSettings
+from bot.settings import ConsoleSettings, LearningSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +35,20 @@ class Parts:
     sessions: Sessions
     audit: AuditLog
     answers: ReviewList
+    overview: OverviewFigures
+    redact: Redact
     exchanges: ExchangeStore
     reviews: CurationStore
     curator: Reviewer
     again: Again
     prompt_of: PromptOf
     prompts: PromptLibrary
+    knowledge: Knowledge
+    prompting: Prompts
     domains: Sequence[str]
     adapters: Callable[[], Sequence[str]]  # those there are now; "name@version"
+    learn: Workbench
+    schedule: LearningSettings
     company: CompanySignIn | None = None
     passwords: Passwords = field(default_factory=Passwords)
     attempts: Attempts = field(default_factory=Attempts)

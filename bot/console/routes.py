@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 from aiohttp import web
+from yarl import URL
 
 from bot.accounts import Role, Session
 from bot.console.parts import Parts
@@ -125,8 +126,16 @@ async def _answered(page: Page, visit: Visit) -> web.StreamResponse:
 def refusal(visit: Visit, status: int, reason: str) -> web.Response:
     """Why something was not done, as a page or, for scripts, as JSON."""
     if visit.wants_page:
-        return visit.page("refused.html", status=status, reason=reason)
+        return visit.page("refused.html", status=status, reason=reason, back=_before(visit.request))
     return visit.data({"error": reason}, status=status)
+
+
+def _before(request: web.Request) -> str:
+    """The page of ours that led here; empty where none did, or where it would not work either."""
+    before = URL(request.headers.get("Referer", ""))
+    same_site = before.host is not None and before.authority == request.host
+    again = request.method == "GET" and before.path == request.path
+    return str(before.relative()) if same_site and not again else ""
 
 
 def _stranger(visit: Visit) -> web.Response:

@@ -83,9 +83,7 @@ class Course:
             return replace(self, plan=Plan(**row["plan"]), ended=False)
         if "ended" in row:
             return replace(self, ended=True)
-        done = Step(
-            step=row["step"], total=row["total"], loss=float(row["loss"]), at=datetime.fromisoformat(row["at"])
-        )
+        done = Step(step=row["step"], total=row["total"], loss=float(row["loss"]), at=datetime.fromisoformat(row["at"]))
         # Steps that a kill took away are done again: what was later is not true any more.
         return replace(self, steps=(*(step for step in self.steps if step.step < done.step), done))
 

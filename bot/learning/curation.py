@@ -69,8 +69,13 @@ def weighted(votes: Sequence[Feedback]) -> dict[str, tuple[tuple[Feedback, float
     for vote in votes:
         own, at = times[vote.user], vote.at.timestamp()
         near = bisect_left(own, at + WINDOW.total_seconds()) - bisect_right(own, at - WINDOW.total_seconds())
-        found[vote.reply].append((vote, float(near**-0.5)))
+        found[vote.reply].append((vote, weight(near)))
     return {reply: tuple(each) for reply, each in found.items()}
+
+
+def weight(near: int) -> float:
+    """How much a vote counts, in (0, 1], whose user cast so many less than WINDOW before or after, it included."""
+    return float(near**-0.5)
 
 
 def score(votes: Sequence[tuple[Feedback, float]]) -> float:
@@ -98,9 +103,9 @@ def before_latest(history: Sequence[Review], *, by: str) -> Review | None:
     return replace(earlier, by=by, undo=True, at=now())
 
 
-def leaders(vectors: NDArray[np.float32]) -> list[int]:
+def leaders(vectors: NDArray[np.float32], alike: float = ALIKE) -> list[int]:
     """
-    Per row of *vectors* (n, dimension; unit L2 norm) the first row that it is ALIKE, which may be itself.
+    Per row of *vectors* (n, dimension; unit L2 norm) the first row that it is *alike*, which may be itself.
 
     Rows are compared with first ones only: a chain of small differences does not make one group.
     """
@@ -109,7 +114,7 @@ def leaders(vectors: NDArray[np.float32]) -> list[int]:
     found = []
     for number, vector in enumerate(vectors):
         cosines = heads[: len(first)] @ vector
-        if first and cosines.max() >= ALIKE:
+        if first and cosines.max() >= alike:
             found.append(first[int(cosines.argmax())])
         else:
             heads[len(first)] = vector

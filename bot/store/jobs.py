@@ -1,22 +1,24 @@
 """Jobs: work that a command hands to the process that owns the index."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, case, delete, exists, select, update
 
 from bot.errors import StoreError
-from bot.messages import Job, JobStatus
+from bot.messages import STOPPED, Job, JobStatus, ListedJob
 from bot.store.database import Database
 from bot.store.models import JobRow
 
-State = Literal["waiting", "running", "done", "failed"]
+State = Literal["waiting", "running", "stopping", "done", "failed"]
 WAITING: State = "waiting"
 RUNNING: State = "running"
+STOPPING: State = "stopping"  # it is to end, and has not yet
 DONE: State = "done"
 FAILED: State = "failed"
 
+LISTED = 50
 KEPT = 100  # finished jobs: the rows have no time, and a command that waits fetches its result within a second
 
 
@@ -58,12 +60,33 @@ class SqlJobQueue:
             row = await session.get(JobRow, job)
             if row is None:
                 raise _unknown(job)
-            return JobStatus(cast(State, row.state), row.done, row.total, row.doing, row.result, row.error)
+            return _status(row)
 
     async def forget(self, job: int) -> None:
         """Remove a job whose result was fetched: its questions and answers are kept as exchanges, once."""
         async with self.database.writing() as session:
             await session.execute(delete(JobRow).where(JobRow.id == job))
+
+    async def stop(self, job: int) -> None:
+        """Have a job end before its time; one that has not begun fails at once, one that has ended stays as it is."""
+        waits = JobRow.state == WAITING
+        values = {"state": case((waits, FAILED), else_=STOPPING), "error": case((waits, STOPPED), else_=JobRow.error)}
+        lives = JobRow.state.in_([WAITING, RUNNING])
+        async with self.database.writing() as session:
+            await session.execute(update(JobRow).where(JobRow.id == job, lives).values(values))
+
+    async def listed(self, kinds: Collection[str]) -> Sequence[ListedJob]:
+        """Returns: the newest jobs of these kinds, oldest first."""
+        newest = select(JobRow).where(JobRow.kind.in_(kinds)).order_by(JobRow.id.desc()).limit(LISTED)
+        async with self.database.reading() as session:
+            rows = list(await session.scalars(newest))
+            return tuple(ListedJob(job=_job(row), status=_status(row)) for row in reversed(rows))
+
+    async def unfinished(self) -> bool:
+        """Returns: whether there is any job that has not ended."""
+        lives = JobRow.state.in_([WAITING, RUNNING, STOPPING])
+        async with self.database.reading() as session:
+            return bool(await session.scalar(select(exists().where(lives))))
 
     async def requeue_running(self) -> int:
         """
@@ -72,9 +95,11 @@ class SqlJobQueue:
         Of the finished ones, whose commands were killed before they fetched the result, the newest KEPT stay.
         """
         again = update(JobRow).where(JobRow.state == RUNNING)
+        ended = update(JobRow).where(JobRow.state == STOPPING).values(state=FAILED, error=STOPPED)
         finished = JobRow.state.in_([DONE, FAILED])
         newest = select(JobRow.id).where(finished).order_by(JobRow.id.desc()).limit(KEPT)
         async with self.database.writing() as session:
+            await session.execute(ended)
             await session.execute(delete(JobRow).where(finished, JobRow.id.not_in(newest)))
             changed = await session.execute(again.values(state=WAITING, done=0, total=0, doing=""))
             return cast("CursorResult[Any]", changed).rowcount
@@ -84,6 +109,14 @@ class SqlJobQueue:
             changed = await session.execute(update(JobRow).where(JobRow.id == job).values(**values))
             if not cast("CursorResult[Any]", changed).rowcount:
                 raise _unknown(job)
+
+
+def _job(row: JobRow) -> Job:
+    return Job(id=row.id, kind=row.kind, payload=row.payload)
+
+
+def _status(row: JobRow) -> JobStatus:
+    return JobStatus(cast(State, row.state), row.done, row.total, row.doing, row.result, row.error)
 
 
 def _unknown(job: int) -> StoreError:

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.accounts import Choices, ListedAnswer, ReviewFilter, ReviewPage
 from bot.errors import InputError
-from bot.learning.curation import REASONS
-from bot.messages import GENERAL, Feedback, ReviewState
+from bot.learning.curation import REASONS, WINDOW
+from bot.messages import GENERAL, REVIEWED, Feedback, ReviewState
 from bot.store.database import Database
 from bot.store.models import ExchangeRow, ListedRow, ReviewRow, VoteRow
 from bot.store.records import feedback_of
@@ -30,6 +30,8 @@ KINDS: dict[str, ColumnElement[bool]] = {
 OUTCOME = case(
     (ExchangeRow.decision == "ask_back", "asked_back"), (ExchangeRow.abstained, "unknown"), else_="answered"
 ).label("outcome")
+REVIEWED_AGAIN = ListedRow.prompt.startswith(f"{REVIEWED}@", autoescape=True)
+PROMPT = case((REVIEWED_AGAIN, REVIEWED), else_=ListedRow.prompt)  # those that are given again each name another answer
 FIRST_TOKEN = ExchangeRow.seconds_to_first_token.label("first_token")
 
 
@@ -73,7 +75,7 @@ class SqlReviewList:
 
     async def choices(self) -> Choices:
         """Returns: what answers can be filtered by."""
-        columns = (ListedRow.route, ListedRow.adapter, ListedRow.prompt, ListedRow.platform)
+        columns = (ListedRow.route, ListedRow.adapter, PROMPT, ListedRow.platform)
         async with self.database.reading() as session:
             found = list(await session.execute(select(*columns).distinct()))
         routes, adapters, prompts, platforms = (tuple(sorted({row[n] for row in found})) for n in range(4))
@@ -85,13 +87,25 @@ class SqlReviewList:
         async with self.database.reading() as session:
             return tuple(feedback_of(row) for row in await session.scalars(rows))
 
+    async def near(self, votes: Sequence[Feedback]) -> Sequence[int]:
+        """Returns: for each of *votes*, how many its user cast less than WINDOW before or after, it included."""
+        found = []
+        async with self.database.reading() as session:
+            for vote in votes:
+                within = (VoteRow.at > vote.at - WINDOW, VoteRow.at < vote.at + WINDOW)
+                own = (VoteRow.user == vote.user, VoteRow.rating != 0, *within)
+                found.append(await session.scalar(select(func.count()).select_from(VoteRow).where(*own)) or 1)
+        return found
+
 
 async def relist(session: AsyncSession, replies: Iterable[str]) -> None:
     """Have the list say of *replies* what votes and decisions say now; incomplete exchanges are not listed."""
     await session.flush()
     for reply in replies:
         wanted = (ExchangeRow.id, ExchangeRow.route, ExchangeRow.platform, ExchangeRow.adapter, ExchangeRow.prompt)
-        rows = select(*wanted, ExchangeRow.at, OUTCOME, FIRST_TOKEN).where(ExchangeRow.reply == reply, ExchangeRow.complete.is_(True))
+        rows = select(*wanted, ExchangeRow.at, OUTCOME, FIRST_TOKEN).where(
+            ExchangeRow.reply == reply, ExchangeRow.complete.is_(True)
+        )
         found = (await session.execute(rows)).one_or_none()
         if found is None:
             continue
@@ -155,9 +169,11 @@ def _conditions(wanted: ReviewFilter) -> list[ColumnElement[bool]]:
     if wanted.adapter:
         found.append(ListedRow.adapter == wanted.adapter)
     if wanted.prompt:
-        found.append(ListedRow.prompt == wanted.prompt)
+        found.append(REVIEWED_AGAIN if wanted.prompt == REVIEWED else ListedRow.prompt == wanted.prompt)
     if wanted.platform:
         found.append(ListedRow.platform == wanted.platform)
+    if wanted.outcome:
+        found.append(ListedRow.outcome == wanted.outcome)
     if wanted.since:
         found.append(ListedRow.at >= datetime.combine(wanted.since, time(), UTC))
     if wanted.until:

@@ -170,9 +170,8 @@ class ListedRow(Base):
     """
     What the review list sorts and filters by, and the overview counts, of every complete exchange.
 
-    It follows votes and decisions.
-
-    Exchanges are long, so going through fifty thousand of them takes a second; through these it takes none.
+    It follows votes and decisions. Exchanges are long, so going through fifty thousand of them takes a second; through
+    these it takes none.
     """
 
     __tablename__ = "listed"

@@ -31,7 +31,12 @@ PAGES = {
     "review, search for a common word": "/review?text=invoice",
     "review, search for one answer of all": "/review?text=number+31234%3F",
     "review, how many": "/review/count",
+    "review, those that were not known": "/review?state=any&outcome=unknown",
     "one answer": "/review/reply40000",
+    "overview, 30 days": "/overview",
+    "overview, all 50,000": "/overview?days=all",
+    "overview, all of a domain": "/overview?days=all&route=billing",
+    "overview, its days as a file": "/overview/days.csv?days=all",
     "people": "/people",
     "audit log": "/audit",
 }
@@ -85,12 +90,15 @@ async def _fill(database: Database) -> None:
 def _exchange(draw: random.Random, number: int) -> dict[str, object]:
     question = f"How do I get a {draw.choice(WORDS)} for my {draw.choice(WORDS)}, number {number}?"
     passage = Passage(document="a.md", chunk=0, text=" ".join(draw.choices(WORDS, k=120)), score=0.9)
-    at = now() - timedelta(days=200) + timedelta(minutes=5 * number)
+    at = now() - timedelta(minutes=5 * (EXCHANGES - number))
     reply = reply_columns(REPLY) | {"text": " ".join(draw.choices(WORDS, k=60)), "question": question}
     asked = {"message": f"event{number}", "asked": question, "thread": f"thread{number // 3}", "at": at}
     passages = [{field: getattr(passage, field) for field in passage.__slots__}] * 3
     more = {"reply": f"reply{number}", "complete": True, "route": draw.choice(("billing", "travel", "general"))}
-    return message_columns(MESSAGE) | reply | asked | more | {"passages": passages}
+    ended = {"abstained": draw.random() < 0.1, "decision": "ask_back" if draw.random() < 0.05 else "answer"}
+    by = {"adapter": f"billing@{number // 5000}", "platform": draw.choice(("slack", "discord"))}
+    took = {"seconds_to_first_token": draw.lognormvariate(0.5, 0.6)}
+    return message_columns(MESSAGE) | reply | asked | more | ended | by | took | {"passages": passages}
 
 
 def _vote(draw: random.Random, number: int) -> dict[str, object]:

@@ -45,6 +45,16 @@ for (const form of document.querySelectorAll('form[data-quick]')) {
   form.addEventListener('change', () => form.requestSubmit());
 }
 
+if (document.getElementById('works') || document.querySelector('#gaps[data-part]')) {
+  import('/static/knowledge.js').then(({ knowledge }) => knowledge()); // not awaited, as below
+}
+if (document.querySelector('#preview, form[data-draft]')) {
+  import('/static/prompts.js').then(({ prompts }) => prompts()); // the same
+}
 if (document.getElementById('list') || document.getElementById('single')) {
   import('/static/review.js').then(({ review }) => review()); // not awaited: it imports this file, which has to end first
+}
+
+if (document.getElementById('now')) {
+  import('/static/learn.js').then(({ learn }) => learn());
 }

@@ -1,0 +1,253 @@
+"""
+Documents in and out of the index, and what it holds, as work for its owner.
+
+What comes in by the console lies in `uploads/<domain>/<labels>/uploads/` below the storage directory, so its documents
+are called `uploads/NAME`; an ingest with `prune` spares them, and one after the loss of the index brings them back.
+"""
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bot import admission
+from bot.app import Installation, router_changes
+from bot.conversation import understand
+from bot.errors import InputError, StoreError
+from bot.files import whole
+from bot.grounding import too_weak
+from bot.holdings import UPLOADED
+from bot.messages import GENERAL, IngestReport, Message
+from bot.ports import Progress
+from bot.progress import in_thread
+from bot.rows import Row
+from bot.store.usage import INGESTED
+from bot.traces import held_of
+from knowledge.loading import ROWS, Source, find_sources
+
+Payload = Mapping[str, Any]
+
+UPLOADS = "uploads"  # the folder below the storage directory, and the first part of each such document's name
+INCOMING = ".incoming"  # beside the domains: what was sent and is not yet read
+ACCESS = ".access.json"  # in a folder of uploads: the labels of all that lies in it
+TRIED = 10  # passages that a search shows
+
+
+async def _ingest(here: Installation, payload: Payload, progress: Progress) -> Row:
+    domain, prune = payload["domain"], payload["prune"]
+    paths = [Path(path) for path in payload["paths"]]
+    homes = list(_homes(here, domain))
+    keep = await asyncio.to_thread(_named_in, homes) if prune else frozenset[str]()
+    work = partial(here.sync.ingest, domain, paths, access=payload["access"], prune=prune, keep=keep)
+    if not homes:
+        return await _changing(here, payload, lambda step: work(progress=step), progress)
+
+    def with_uploads(step: Progress) -> IngestReport:
+        first = work(progress=step)
+        return _added(first, _reread(here, domain, homes, step))
+
+    return await _changing(here, payload, with_uploads, progress)
+
+
+async def _upload(here: Installation, payload: Payload, progress: Progress) -> Row:
+    """Index what lies in `incoming`, and put what could be read in its place; what could not is forgotten."""
+    domain, access, incoming = payload["domain"], tuple(payload["access"]), Path(payload["incoming"])
+    if not incoming.is_dir():
+        return await _put_away_already(here, payload)
+    ingest = partial(here.sync.ingest, domain, [incoming], access=access, source_of=_file_of)
+    try:
+        found = await _changing(here, payload, lambda step: ingest(progress=step), progress)
+        await asyncio.to_thread(_put_away, here, domain, access, incoming, found["failed"])
+    except InputError:
+        await asyncio.to_thread(shutil.rmtree, incoming, ignore_errors=True)
+        raise
+    return found
+
+
+async def _put_away_already(here: Installation, payload: Payload) -> Row:
+    """The outcome of an upload that was cut off after its last step. Raises: InputError if it was before the first."""
+    home = home_of(here.settings.storage.directory, payload["domain"], payload["access"])
+    if not any((home / UPLOADS / name).is_file() for name in payload["files"]):
+        raise InputError("the files that were sent are gone; send them once more")
+    return asdict(await asyncio.to_thread(here.sync.list_documents, payload["domain"]))
+
+
+async def _remove(here: Installation, payload: Payload, progress: Progress) -> Row:
+    """Take documents out of the index, and their files away where they came in by the console."""
+    domain, documents = payload["domain"], list(payload["documents"])
+    # The files first: after a kill in between the job is done again, and nothing brings the documents back.
+    await asyncio.to_thread(_throw_away, list(_homes(here, domain)), documents)
+    remove = partial(here.sync.remove, domain, documents)
+    return await _changing(here, payload, lambda step: remove(progress=step), progress)
+
+
+async def _changing(
+    here: Installation, payload: Payload, work: Callable[[Progress], IngestReport], progress: Progress
+) -> Row:
+    """Do *work* on the index, and all that has to follow: search, audit log, router, traces of what is gone."""
+    domain, by = payload["domain"], payload.get("by", "operator")
+    async with here.changing:
+        removes = payload.get("prune") or "documents" in payload
+        before = await asyncio.to_thread(here.retriever.documents, domain) if removes else {}
+        try:
+            report = await in_thread(work, progress)
+        finally:
+            here.retriever.refresh(domain)
+        changed = report.added or report.updated or report.removed
+        if changed:
+            counts = {"added": report.added, "updated": report.updated, "removed": report.removed}
+            named = {name: list(payload[name]) for name in ("files", "documents") if name in payload}
+            await here.stores.audit.record(by, f"{INGESTED} {domain}", None, counts | named)
+        if changed or domain not in here.router.domains or await router_changes(here).behind():
+            await here.learn_routes(progress)
+        gone = before.keys() - await asyncio.to_thread(here.retriever.documents, domain) if before else ()
+        held = await held_of(here, domain, gone, by=by) if gone else {}
+    return asdict(report) | ({"held": held} if held else {})
+
+
+async def _list(here: Installation, payload: Payload, progress: Progress) -> Row:
+    """Write the list of a domain's documents: for an index from before there were such lists."""
+    async with here.changing:
+        report = await in_thread(lambda step: here.sync.list_documents(payload["domain"]), progress)
+    return asdict(report)
+
+
+async def _chunks(here: Installation, payload: Payload, progress: Progress) -> Row:
+    """Some chunks of one document, in order."""
+    domain, document, first = payload["domain"], payload["document"], payload["first"]
+    chunks = await asyncio.to_thread(here.retriever.chunks_of, domain, document)
+    return {"texts": [chunk.text for chunk in chunks[first : first + payload["limit"]]], "total": len(chunks)}
+
+
+async def _search(here: Installation, payload: Payload, progress: Progress) -> Row:
+    """Where a question would go, and the passages that a domain has for it."""
+    labels = None if payload["labels"] is None else frozenset(payload["labels"])
+    domains = [domain.name for domain in here.settings.domains]
+    asked = understand(Message(id="", text=admission.clean(payload["text"])), (), domains)
+    if asked.objection:
+        return {"objection": asked.objection}
+    query = await here.retriever.embed(asked.text)
+    found = await here.retriever.retrieve(query, labels=labels, top_k=TRIED)
+    choice = here.router.choose(query, found, explicit=asked.route)
+    nearest = choice.route if choice.route != GENERAL else here.router.nearest_domain(query)
+    domain: str = payload["domain"] or (nearest if nearest in found else next(iter(found), "")) or ""
+    passages = found[domain].passages if domain in found else ()
+    return {
+        "choice": {
+            "route": choice.route,
+            "probability": choice.probability,
+            "domain_probability": choice.domain_probability,
+            "decision": choice.decision,
+            "runner_up": choice.runner_up,
+        },
+        "domain": domain,
+        "passages": [asdict(passage) for passage in passages],
+        "weak": not passages or too_weak(passages[:3]),
+    }
+
+
+def home_of(directory: Path, domain: str, access: Collection[str]) -> Path:
+    """The folder for uploads to *domain* with these *access* labels, below the storage *directory*."""
+    labels = json.dumps(sorted(set(access)))
+    return directory / UPLOADS / domain / hashlib.sha256(labels.encode()).hexdigest()[:12]
+
+
+def _homes(here: Installation, domain: str) -> Iterator[Path]:
+    for marker in sorted((here.settings.storage.directory / UPLOADS / domain).glob(f"*/{ACCESS}")):
+        yield marker.parent
+
+
+def _named_in(homes: Sequence[Path]) -> frozenset[str]:
+    return frozenset(source.id for source in find_sources(homes))
+
+
+def _reread(here: Installation, domain: str, homes: Sequence[Path], step: Progress) -> IngestReport:
+    """Index the uploads that the index does not hold, or holds otherwise."""
+    report = IngestReport()
+    for home in homes:
+        access = json.loads((home / ACCESS).read_text(encoding="utf-8"))
+        if any(home.glob(f"{UPLOADS}/*")):
+            report = _added(report, here.sync.ingest(domain, [home], access=access, source_of=_file_of, progress=step))
+    return report
+
+
+def _added(first: IngestReport, then: IngestReport) -> IngestReport:
+    """Both in one; the totals are those of the later one."""
+    return IngestReport(
+        documents=then.documents or first.documents,
+        chunks=then.chunks or first.chunks,
+        added=first.added + then.added,
+        updated=first.updated + then.updated,
+        removed=first.removed + then.removed,
+        failed=[*first.failed, *then.failed],
+    )
+
+
+def _file_of(source: Source) -> str:
+    return UPLOADED + source.path.name
+
+
+def _put_away(
+    here: Installation, domain: str, access: Sequence[str], incoming: Path, failed: Sequence[Mapping[str, str]]
+) -> None:
+    """Move the files that could be read to where they stay, in place of those of the same name."""
+    directory = here.settings.storage.directory
+    home = home_of(directory, domain, access)
+    bad = {failure["document"] for failure in failed}
+    with whole(home / ACCESS) as part:
+        part.write_text(json.dumps(sorted(set(access))), encoding="utf-8")
+    (home / UPLOADS).mkdir(exist_ok=True)
+    for file in sorted((incoming / UPLOADS).iterdir()):
+        if f"{UPLOADS}/{file.name}" in bad or not any(isinstance(each, Source) for each in find_sources([file])):
+            continue
+        for other in _homes(here, domain):  # with other labels
+            (other / UPLOADS / file.name).unlink(missing_ok=True)
+        file.replace(home / UPLOADS / file.name)
+    shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _throw_away(homes: Sequence[Path], documents: Collection[str]) -> None:
+    """Delete the files of *documents*, and their rows from files of rows. Raises: StoreError."""
+    try:
+        for home in homes:
+            for file in (home / UPLOADS).glob("*"):
+                if f"{UPLOADS}/{file.name}" in documents:
+                    file.unlink()
+                elif file.suffix.lower() in ROWS:
+                    _without(file, documents)
+    except OSError as exc:
+        raise StoreError(f"{exc.filename} cannot be deleted ({exc.strerror}); correct the permissions") from exc
+
+
+def _without(file: Path, documents: Collection[str]) -> None:
+    """Take the rows of *documents* out of a file of rows; a file that is left empty goes."""
+    lines = file.read_text(encoding="utf-8-sig").split("\n")
+    kept = [line for line in lines if line.strip() and _key(line) not in documents]
+    if not kept:
+        file.unlink()
+    elif len(kept) < sum(bool(line.strip()) for line in lines):
+        with whole(file) as part:
+            part.write_text("\n".join(kept) + "\n", encoding="utf-8")
+
+
+def _key(line: str) -> str:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return ""
+    return str(row.get("id", row.get("_id", ""))) if isinstance(row, dict) else ""
+
+
+WORKERS: dict[str, Callable[[Installation, Payload, Progress], Awaitable[Row]]] = {
+    "ingest": _ingest,
+    "upload": _upload,
+    "remove": _remove,
+    "list": _list,
+    "chunks": _chunks,
+    "search": _search,
+}

@@ -1,0 +1,225 @@
+"""The documents as the console sees them: what is there, what is missing, and work on them for the owner."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from uuid import uuid4
+
+from bot.errors import InputError, StoreError
+from bot.filing import INCOMING, UPLOADS
+from bot.holdings import (
+    GAP_DAYS,
+    Chunks,
+    DocumentFilter,
+    DocumentPage,
+    Gap,
+    Holding,
+    Labels,
+    ListedDocument,
+    Tried,
+    TriedRoute,
+    Upload,
+    Work,
+    may_see,
+)
+from bot.learning.gaps import GapFinder
+from bot.messages import EVERYONE, ListedJob, Passage, now
+from bot.ports import JobQueue
+from bot.settings import DomainSettings, Settings
+from bot.store.unanswered import SqlUnanswered
+from knowledge.catalogue import Catalogue
+from knowledge.loading import KINDS
+
+WORK = ("upload", "remove", "ingest", "list")  # kinds of jobs that change or list documents
+MOST_FILES = 50  # in one upload
+LONGEST_NAME = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Librarian:
+    """What the page of documents is made of."""
+
+    settings: Settings
+    catalogue: Catalogue
+    jobs: JobQueue
+    unanswered: SqlUnanswered
+    finder: GapFinder
+    do: Callable[[str, Mapping[str, Any]], Awaitable[Any]]  # a job of bot.work by its name, and its result
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The endings of the files that can be read."""
+        return KINDS.split(", ")
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Every access label that the settings know."""
+        named = [EVERYONE, *(each.label for each in self.settings.access)]
+        return tuple(dict.fromkeys([*named, *(label for domain in self.settings.domains for label in domain.access)]))
+
+    async def holdings(self, labels: Labels) -> Sequence[Holding]:
+        """What each domain holds that somebody with *labels* may see; lists that are missing are asked for."""
+        found = [await asyncio.to_thread(self._holding, domain, labels) for domain in self.settings.domains]
+        missing = [holding.domain for holding in found if not holding.listed]
+        if missing:
+            asked_for = {work.domain for work in await self.works() if work.kind == "list"}
+            for domain in missing:
+                if domain not in asked_for:
+                    await self.jobs.submit("list", {"domain": domain})
+        return found
+
+    async def page(self, domain: str, wanted: DocumentFilter, labels: Labels) -> DocumentPage:
+        """Returns: a page of the documents of *domain*."""
+        self.settings.domain(domain)
+        return await asyncio.to_thread(self.catalogue.page, domain, wanted, self._within(domain, labels))
+
+    async def find(self, domain: str, document: str, labels: Labels) -> ListedDocument | None:
+        """Returns: a document that somebody with *labels* may see."""
+        self.settings.domain(domain)
+        listed = await asyncio.to_thread(self.catalogue.all, domain) or ()
+        seen = self._within(domain, labels)
+        return next((each for each in listed if each.id == document and each.readable(seen)), None)
+
+    async def chunks(self, domain: str, document: str, *, first: int, limit: int) -> Chunks:
+        """Returns: some chunks of a document, as the owner of the index has them now."""
+        payload = {"domain": domain, "document": document, "first": first, "limit": limit}
+        row = await self.do("chunks", payload)
+        return Chunks(texts=tuple(row["texts"]), first=first, total=row["total"])
+
+    async def search(self, text: str, domain: str, labels: Labels) -> Tried:
+        """Returns: where a question would go, and what *domain*, or the likeliest one, has for it."""
+        payload = {"text": text, "domain": domain, "labels": None if labels is None else sorted(labels)}
+        row = await self.do("search", payload)
+        if objection := row.get("objection"):
+            nowhere = TriedRoute(
+                route="", probability=0.0, domain_probability=0.0, decision="answer", objection=objection
+            )
+            return Tried(choice=nowhere, domain="", passages=(), weak=True)
+        return Tried(
+            choice=TriedRoute(**row["choice"]),
+            domain=row["domain"],
+            passages=tuple(Passage(**each) for each in row["passages"]),
+            weak=row["weak"],
+        )
+
+    async def upload(self, domain: str, files: Sequence[Upload], access: Collection[str], *, by: str) -> int:
+        """
+        Have *files* read and indexed; those that cannot be read are named in how the work ended.
+
+        *access*: the labels of which a reader needs one; empty: those of the domain.
+        Returns: the job. Raises: InputError if none can be read, or there is no such label.
+        """
+        access = access or self.settings.domain(domain).access
+        if unknown := set(access) - set(self.labels):
+            raise InputError(f"there is no access label {min(unknown)!r}; [[access]] in pointsman.toml lists them")
+        taken, refused = _sorted_out(files[:MOST_FILES], self.kinds)
+        refused |= {file.name: f"at most {MOST_FILES} files are read at once" for file in files[MOST_FILES:]}
+        if not taken:
+            raise InputError("; ".join(f"{name}: {why}" for name, why in refused.items()) or "no file was sent")
+        incoming = self.settings.storage.directory.resolve() / UPLOADS / INCOMING / uuid4().hex
+        await asyncio.to_thread(_write, taken, incoming / UPLOADS)
+        payload = {
+            "domain": domain,
+            "access": sorted(set(access)),
+            "incoming": str(incoming),
+            "files": list(taken),
+            "refused": refused,
+            "by": by,
+        }
+        return await self.jobs.submit("upload", payload)
+
+    async def remove(self, domain: str, documents: Sequence[str], *, by: str) -> int:
+        """Have *documents* taken out of the index. Returns: the job."""
+        self.settings.domain(domain)
+        return await self.jobs.submit("remove", {"domain": domain, "documents": list(documents), "by": by})
+
+    async def works(self) -> Sequence[Work]:
+        """Returns: the latest work on documents, newest first."""
+        return tuple(_work(job) for job in reversed(await self.jobs.listed(WORK)))
+
+    async def dismiss(self, job: int) -> None:
+        """Forget work that has ended."""
+        if any(work.id == job and work.state in ("done", "failed") for work in await self.works()):
+            await self.jobs.forget(job)
+
+    async def gaps(self, domain: str, days: int) -> Sequence[Gap]:
+        """Returns: what people asked in vain in the last *days*, most asked first."""
+        days = days if days in GAP_DAYS else GAP_DAYS[1]
+        questions = await self.unanswered.since(now() - timedelta(days=days), domain=domain)
+        return await asyncio.to_thread(self.finder.find, questions)
+
+    def _holding(self, domain: DomainSettings, labels: Labels) -> Holding:
+        listed = self.catalogue.all(domain.name)
+        seen = self._within(domain.name, labels)
+        own = [each for each in listed or () if each.readable(seen)]
+        times: list[datetime] = [each.changed for each in own if each.changed]
+        return Holding(
+            domain=domain.name,
+            description=domain.description,
+            access=domain.access,
+            documents=len(own),
+            chunks=sum(each.chunks for each in own),
+            hidden=len(listed or ()) - len(own),
+            newest=max(times, default=None),
+            oldest=min(times, default=None),
+            listed=listed is not None,
+        )
+
+    def _within(self, domain: str, labels: Labels) -> Labels:
+        """*labels*, or none where the whole domain is closed to them."""
+        return labels if may_see(self.settings.domain(domain).access, labels) else frozenset()
+
+
+def _sorted_out(files: Sequence[Upload], kinds: Collection[str]) -> tuple[dict[str, BinaryIO], dict[str, str]]:
+    """The files by the names that they get, and those that are not taken with the reason."""
+    taken: dict[str, BinaryIO] = {}
+    refused: dict[str, str] = {}
+    for file in files:
+        name = "".join(each for each in file.name.replace("\\", "/").rpartition("/")[2] if each.isprintable()).strip()
+        if not name or name.startswith(".") or len(name.encode()) > LONGEST_NAME:
+            refused[name[:60] or "?"] = "this cannot be a name here; use a plain one of at most 100 letters"
+        elif Path(name).suffix.lower() not in kinds:
+            refused[name] = f"files of this kind are not read; these are: {', '.join(kinds)}"
+        elif name in taken:
+            refused[name] = "another file of this upload has the same name; this one is left out"
+        else:
+            taken[name] = file.data
+    return taken, refused
+
+
+def _write(files: Mapping[str, BinaryIO], folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+        for name, data in files.items():
+            with (folder / name).open("wb") as target:
+                shutil.copyfileobj(data, target)
+    except OSError as exc:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        raise StoreError(f"{folder} cannot be written ({exc.strerror}); free some space") from exc
+
+
+def _work(listed: ListedJob) -> Work:
+    payload, status = cast("dict[str, Any]", listed.job.payload), listed.status
+    result = status.result or {}
+    failed = [(each["document"], each["reason"]) for each in result.get("failed", ())]
+    return Work(
+        id=listed.job.id,
+        kind=listed.job.kind,
+        domain=str(payload.get("domain", "")),
+        by=str(payload.get("by", "operator")),
+        names=tuple(payload.get("files") or payload.get("documents") or payload.get("paths") or ()),
+        state="running" if status.state == "stopping" else status.state,
+        done=status.done,
+        total=status.total,
+        doing=status.doing,
+        counts={name: result[name] for name in ("added", "updated", "removed") if name in result},
+        failed=tuple(
+            (name.removeprefix(f"{UPLOADS}/"), reason)
+            for name, reason in [*payload.get("refused", {}).items(), *failed]
+        ),
+        error=status.error or "",
+    )

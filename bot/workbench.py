@@ -1,0 +1,232 @@
+"""The learn page's desk: reads what was built, trained and judged, and hands work to whoever owns the index."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from adapters.datasets.building import SEED
+from adapters.registry import NONE, AdapterRegistry, AdapterVersion
+from adapters.stages import Stages
+from bot.app import Stores, open_router_versions
+from bot.errors import AdapterNotFound, InputError, StoreError
+from bot.learning.comparison import Comparison
+from bot.learning.course import Course, read_course
+from bot.learning.exhibits import Adapter, Change, Domain, GateReport, Router, Undertaking
+from bot.learning.router_versions import Check
+from bot.learning.schedule import COUNTED
+from bot.messages import DatasetVersion
+from bot.settings import Settings
+from bot.store.waiting import SqlWaiting
+
+KINDS = (
+    "dataset",
+    "train",
+    "judge",
+    "promote",
+    "share",
+    "rollback",
+    "retire",
+    "router train",
+    "router promote",
+    "router rollback",
+)
+SHOWN = 10  # rows that became better, and as many that became worse
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """See console.ports.Workbench; work is a job in the database, so it survives tabs, and services that are killed."""
+
+    settings: Settings
+    stores: Stores
+    registry: AdapterRegistry
+
+    async def domain(self, name: str) -> Domain:
+        """Returns: everything about a domain's adapter. Raises: InputError if there is no such domain."""
+        if name not in (domain.name for domain in self.settings.domains):
+            raise InputError(f"{name!r} is no domain of pointsman.toml")
+        datasets = [version for version in await self.stores.datasets.all() if version.domain == name]
+        since = max((version.created for version in datasets), default=None)
+        approved = await SqlWaiting(self.stores.database).approved(name, COUNTED, since)
+        return await asyncio.to_thread(self._domain, name, approved, tuple(reversed(datasets)))
+
+    async def dataset(self, domain: str, version: str) -> DatasetVersion:
+        """Raises: InputError if there is none."""
+        found = await self.stores.datasets.find(domain, version)
+        if found is None:
+            raise InputError(f"{domain} has no dataset {version}")
+        return found
+
+    async def compared(self, domain: str, first: str, second: str) -> Comparison:
+        """Returns: how two adapters are voted on, by their answers in one domain."""
+        tallies = self.stores.tallies
+        return Comparison(first=await tallies.of(first, domain=domain), second=await tallies.of(second, domain=domain))
+
+    async def router(self) -> Router:
+        """Returns: the router's versions."""
+        return await asyncio.to_thread(self._router)
+
+    async def undertakings(self) -> Sequence[Undertaking]:
+        """Returns: what runs, and what ended and was not put away, oldest first."""
+        return tuple(Undertaking(listed=listed) for listed in await self.stores.jobs.listed(KINDS))
+
+    async def courses(self) -> Mapping[str, Course]:
+        """Returns: by domain the newest training, running or not."""
+        names = [domain.name for domain in self.settings.domains]
+        found = await asyncio.to_thread(lambda: {name: read_course(self._training(name)) for name in names})
+        return {name: course for name, course in found.items() if course}
+
+    async def begin(self, kind: str, payload: Mapping[str, Any], *, by: str) -> None:
+        """
+        Hand work over; it goes on whatever becomes of the page.
+
+        Raises: InputError if the same is being done, or another training runs.
+        """
+        running = [each for each in await self.undertakings() if not each.ended]
+        domain = str(payload.get("domain") or "")
+        if any(each.kind == kind and each.domain == domain for each in running):
+            raise InputError("this is being done already; wait for its end, or stop it")
+        whole = dict(payload) | {"by": by}
+        if kind == "train":
+            await self._require_no_training(running)
+        if kind == "dataset":
+            whole |= {"seed": SEED}
+        await self.stores.jobs.submit(kind, whole | {"request": uuid4().hex})
+        if kind == "train":
+            await self.stores.audit.record(by, f"training.start {domain}", None, dict(payload))
+
+    async def stop(self, job: int, *, by: str) -> None:
+        """Have work end before its time; a training that is started again goes on where it was."""
+        found = await self.find(job)
+        if not found.ended:
+            await self.stores.jobs.stop(job)
+            what = "training.stop" if found.kind == "train" else "work.stop"
+            await self.stores.audit.record(by, f"{what} {found.domain or 'router'}", None, {"work": found.kind})
+
+    async def again(self, job: int, *, by: str) -> None:
+        """Begin work once more that failed or was stopped. Raises: InputError."""
+        found = await self.find(job)
+        if not found.ended:
+            raise InputError("this is being done already; wait for its end, or stop it")
+        own = {name: value for name, value in found.payload.items() if name not in ("by", "seed", "request")}
+        await self.begin(found.kind, own, by=by)
+        await self.stores.jobs.forget(job)
+
+    async def put_away(self, job: int) -> None:
+        """Show the outcome of ended work no longer."""
+        if (await self.find(job)).ended:
+            await self.stores.jobs.forget(job)
+
+    async def find(self, job: int) -> Undertaking:
+        """Raises: InputError if somebody has put it away."""
+        found = next((each for each in await self.undertakings() if each.id == job), None)
+        if found is None:
+            raise InputError("this is no longer there; somebody has put it away")
+        return found
+
+    async def _require_no_training(self, running: Sequence[Undertaking]) -> None:
+        if any(each.kind == "train" for each in running) or any(c.running for c in (await self.courses()).values()):
+            raise InputError("another training runs, and there is one at a time; wait for its end, or stop it")
+
+    def _training(self, domain: str) -> Path:
+        return self.settings.storage.directory / "training" / domain
+
+    def _domain(self, name: str, approved: int, datasets: tuple[DatasetVersion, ...]) -> Domain:
+        damaged, stages, answering, back = "", Stages(), dict[str, float](), None
+        try:
+            stages, answering = self.registry.stages(name), self.registry.answering(name)
+            back = self._back(name, stages)
+            versions = [version for version in self.registry.all() if version.domain in (name, None)]
+        except StoreError as exc:
+            damaged, versions = str(exc), []
+        adapters = [self._adapter(version, answering) for version in reversed(versions)]
+        return Domain(
+            name=name,
+            approved=approved,
+            datasets=datasets,
+            adapters=tuple(sorted(adapters, key=lambda each: each.shipped)),
+            course=read_course(self._training(name)),
+            setting=self.registry.setting(name),
+            back=back,
+            damaged=damaged,
+        )
+
+    def _back(self, name: str, stages: Stages) -> str | None:
+        if stages.canary:
+            return self.registry.label(name, stages.production)
+        return self.registry.label(name, stages.earlier[-1]) if stages.earlier else None
+
+    def _adapter(self, version: AdapterVersion, answering: Mapping[str, float]) -> Adapter:
+        share = answering.get(version.label, 0.0)
+        shipped = version.domain is None
+        stage = ("production" if share else "retired") if shipped else version.status
+        score = version.scores.get("domain")
+        return Adapter(
+            label=version.label,
+            version=version.version,
+            stage=stage,
+            share=share,
+            created=version.created,
+            numbers=_json(version.folder / "training.json"),
+            score=float(score) if isinstance(score, int | float) else None,
+            report=None if shipped else self._report(version.label),
+            shipped=shipped,
+        )
+
+    def _report(self, label: str) -> GateReport | None:
+        try:
+            row = _json(self.registry.report_folder(label) / "gate.json")
+            return _report(row) if row else None
+        except (AdapterNotFound, KeyError, TypeError, ValueError):  # a report of another release
+            return None
+
+    def _router(self) -> Router:
+        found = open_router_versions(self.settings)
+        stages = found.stages
+        versions = [(version, stages.status(version.version)) for version in reversed(found.all())]
+        return Router(versions=tuple(versions), back=found.before)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there, or being written
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _report(row: Mapping[str, Any]) -> GateReport:
+    production = row.get("production") or {}
+    changes = _changes(row.get("candidate") or {}, production)
+    return GateReport(
+        passed=bool(row["passed"]),
+        against=str(production.get("adapter", NONE)),
+        created=str(row["created"]),
+        reasons=tuple(map(str, row["reasons"])),
+        notes=tuple(map(str, row["notes"])),
+        checks=tuple(Check(**check) for check in row["checks"]),
+        worse=tuple(change for change in changes if change.after < change.before)[:SHOWN],
+        better=tuple(change for change in reversed(changes) if change.after > change.before)[:SHOWN],
+    )
+
+
+def _changes(candidate: Mapping[str, Any], production: Mapping[str, Any]) -> list[Change]:
+    """The questions that both answered, those that became worst first; of perplexity every row changes a little."""
+    held = {(row["part"], row["id"]): row for row in production.get("rows", ())}
+    both = [(row, held.get((row["part"], row["id"]))) for row in candidate.get("rows", ()) if row["part"] != "surprise"]
+    found = [
+        Change(
+            question=row["question"],
+            before=before["score"],
+            after=row["score"],
+            said=row["text"],
+            said_before=before["text"],
+        )
+        for row, before in both
+        if before
+    ]
+    return sorted(found, key=lambda change: change.after - change.before)

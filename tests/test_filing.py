@@ -1,0 +1,231 @@
+"""Documents in and out of a real index: what lies where, what stays, and what comes back."""
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FixedRouter, HashedWordsEncoder
+
+from bot.app import Installation, open_installation
+from bot.errors import InputError
+from bot.filing import UPLOADS, WORKERS, home_of
+from bot.holdings import PUBLIC, DocumentFilter, ListedDocument
+from bot.learning.router import RouteTeacher
+from bot.messages import RouteChoice
+from bot.ports import silent
+from bot.settings import DomainSettings, Settings, StorageSettings
+from knowledge.catalogue import Catalogue
+from knowledge.chroma import ChromaIndex
+from knowledge.retriever import HybridRetriever
+from knowledge.sync import Sync
+
+ENCODER = HashedWordsEncoder()
+EVERYONE = ["everyone"]
+
+
+class Router(FixedRouter):
+    """Has learned what there is."""
+
+    domains = frozenset({"shop"})
+
+    def nearest_domain(self, query: object) -> str | None:
+        return "shop"
+
+    def use(self, classifiers: object) -> None: ...
+
+
+class Teacher:
+    behind = False
+
+    async def teach(self, *_: object) -> dict[str, object]:
+        return {}
+
+
+@dataclass
+class Shop:
+    """An installation with a real index, and files on their way into it."""
+
+    here: Installation
+    folder: Path
+
+    async def do(self, kind: str, **payload: Any) -> Any:
+        return await WORKERS[kind](self.here, json.loads(json.dumps({"domain": "shop", "by": "ada"} | payload)), silent)
+
+    async def upload(self, access: list[str] = EVERYONE, **files: str) -> Any:
+        incoming = self.folder / UPLOADS / ".incoming" / "1"
+        (incoming / UPLOADS).mkdir(parents=True)
+        names = {name.replace("_", "."): text for name, text in files.items()}
+        for name, text in names.items():
+            (incoming / UPLOADS / name).write_text(text)
+        return await self.do("upload", access=access, incoming=str(incoming), files=list(names))
+
+    async def ingest(self, *paths: Path, prune: bool = False) -> Any:
+        return await self.do("ingest", paths=[str(path) for path in paths], access=EVERYONE, prune=prune)
+
+    def listed(self) -> dict[str, ListedDocument]:
+        return {each.id: each for each in Catalogue(self.folder / "knowledge" / "catalogue").all("shop") or ()}
+
+    async def text(self, document: str) -> str:
+        found = await self.do("chunks", document=document, first=0, limit=99)
+        return "\n".join(found["texts"])
+
+    def files(self, access: list[str] = EVERYONE) -> list[str]:
+        return sorted(path.name for path in (home_of(self.folder, "shop", access) / UPLOADS).glob("*"))
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    RouteTeacher(ENCODER, None, tmp_path / "router").tasks()  # type: ignore[arg-type]  # so that no model is loaded
+    settings = Settings(
+        storage=StorageSettings(directory=tmp_path), domains=(DomainSettings(name="shop", description="Hats"),)
+    )
+    async with open_installation(settings) as here:
+        yield Shop(_with_index(here, tmp_path), tmp_path)
+
+
+def _with_index(here: Installation, folder: Path) -> Installation:
+    index = ChromaIndex(folder / "chroma")
+    retriever = HybridRetriever(index, ENCODER, folder / "knowledge", {"shop": PUBLIC})  # type: ignore[dict-item]
+    sync = Sync(index, ENCODER, folder / "knowledge", retriever.withdraw)  # type: ignore[arg-type]
+    router = Router(RouteChoice(route="shop", probability=0.8, domain_probability=0.9, runner_up="general"))
+    return replace(here, retriever=retriever, sync=sync, router=router, teacher=Teacher())  # type: ignore[arg-type]
+
+
+async def test_uploaded_file_is_indexed_under_a_name_of_its_own_and_kept(shop: Shop) -> None:
+    report = await shop.upload(hats_md="# Hats\n\nHats are blue.")
+
+    document = shop.listed()["uploads/hats.md"]
+    assert (report["added"], document.uploaded, document.access, document.whole) == (1, "hats.md", ("everyone",), True)
+    assert document.changed is not None and shop.files() == ["hats.md"]
+    assert await shop.text("uploads/hats.md") == "Hats\nHats are blue."
+    assert list((shop.folder / UPLOADS / ".incoming").iterdir()) == []
+
+
+async def test_prune_of_other_sources_leaves_uploads_alone(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "caps.md").write_text("Caps are red.")
+    await shop.upload(hats_md="Hats are blue.", rows_jsonl='{"id": "r1", "text": "Scarves are green."}\n')
+
+    report = await shop.ingest(tmp_path / "docs", prune=True)
+
+    assert sorted(shop.listed()) == ["caps.md", "r1", "uploads/hats.md"]
+    assert (report["removed"], report["documents"]) == (0, 3)
+
+
+async def test_uploads_come_back_with_their_labels_after_the_loss_of_the_index(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "caps.md").write_text("Caps are red.")
+    await shop.upload(["finance"], pay_md="Pay day is Friday.")
+    await shop.do("remove", documents=[])
+    for collection in shop.here.sync._index.collections("shop"):
+        collection.delete("uploads/pay.md")
+    shop.here.retriever.refresh("shop")
+
+    await shop.ingest(tmp_path / "docs")
+
+    assert {name: each.access for name, each in shop.listed().items()} == {
+        "caps.md": ("everyone",),
+        "uploads/pay.md": ("finance",),
+    }
+
+
+async def test_broken_file_is_named_and_loses_neither_the_others_nor_its_earlier_version(shop: Shop) -> None:
+    await shop.upload(hats_md="Hats are blue.")
+
+    report = await shop.upload(hats_md="\0binary", caps_md="Caps are red.")
+
+    assert [failure["document"] for failure in report["failed"]] == ["uploads/hats.md"]
+    assert "Hats are blue." in await shop.text("uploads/hats.md")
+    assert (shop.files(), report["added"]) == (["caps.md", "hats.md"], 1)
+    assert (home_of(shop.folder, "shop", EVERYONE) / UPLOADS / "hats.md").read_text() == "Hats are blue."
+
+
+async def test_file_of_rows_without_one_that_can_be_read_is_not_kept(shop: Shop) -> None:
+    report = await shop.upload(rows_jsonl="nonsense\n")
+
+    assert (len(report["failed"]), shop.files(), shop.listed()) == (1, [], {})
+
+
+async def test_same_name_with_other_labels_moves(shop: Shop) -> None:
+    await shop.upload(hats_md="Hats are blue.")
+
+    await shop.upload(["finance"], hats_md="Hats are blue.")
+
+    assert (shop.files(), shop.files(["finance"])) == ([], ["hats.md"])
+    assert shop.listed()["uploads/hats.md"].access == ("finance",)
+
+
+async def test_removed_document_is_gone_for_good_where_the_console_has_its_file(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    rows = '{"id": "r1", "text": "Scarves are green."}\n{"id": "r2", "text": "Gloves are black."}\n'
+    await shop.upload(hats_md="Hats are blue.", rows_jsonl=rows)
+
+    report = await shop.do("remove", documents=["uploads/hats.md", "r1", "never there"])
+    await shop.ingest(tmp_path / "docs", prune=True)
+
+    assert (report["removed"], sorted(shop.listed()), shop.files()) == (2, ["r2"], ["rows.jsonl"])
+
+
+async def test_upload_that_a_kill_cut_off_at_its_end_ends_the_same_when_done_again(shop: Shop) -> None:
+    await shop.upload(hats_md="Hats are blue.")
+    incoming = str(shop.folder / UPLOADS / ".incoming" / "1")
+
+    again = await shop.do("upload", access=EVERYONE, incoming=incoming, files=["hats.md"])
+
+    assert (again["documents"], again["failed"]) == (1, ())
+    with pytest.raises(InputError, match="send them once more"):
+        await shop.do("upload", access=EVERYONE, incoming=incoming, files=["other.md"])
+
+
+async def test_audit_log_names_who_did_it_and_what_came_and_went(shop: Shop) -> None:
+    await shop.upload(hats_md="Hats are blue.")
+    await shop.do("remove", documents=["uploads/hats.md"])
+
+    entries = await shop.here.stores.audit.all()
+
+    assert [(entry.who, entry.what) for entry in entries] == [("ada", "knowledge.ingest shop")] * 2
+    assert [entry.after for entry in entries] == [
+        {"added": 1, "updated": 0, "removed": 0, "files": ["hats.md"]},
+        {"added": 0, "updated": 0, "removed": 1, "documents": ["uploads/hats.md"]},
+    ]
+
+
+async def test_list_is_made_for_an_index_from_before_there_were_lists(shop: Shop) -> None:
+    await shop.upload(hats_md="Hats are blue.")
+    shutil.rmtree(shop.folder / "knowledge" / "catalogue")
+
+    await shop.do("list")
+
+    assert list(shop.listed()) == ["uploads/hats.md"]
+
+
+async def test_chunks_are_shown_some_at_a_time(shop: Shop) -> None:
+    await shop.upload(hats_md="".join(f"# Part {n}\n\nText {n}.\n\n" for n in range(5)))
+
+    found = await shop.do("chunks", document="uploads/hats.md", first=1, limit=2)
+
+    assert found["total"] == 5
+    assert [text.rpartition("\n")[2] for text in found["texts"]] == ["Text 1.", "Text 2."]
+
+
+async def test_search_shows_the_route_and_what_the_reader_may_see(shop: Shop) -> None:
+    await shop.upload(hats_md="Hats are blue.")
+    await shop.upload(["finance"], pay_md="Hats cost nine francs.")
+
+    seen = await shop.do("search", domain="", text="What do hats cost?", labels=sorted(PUBLIC or ()))
+    everything = await shop.do("search", domain="shop", text="What do hats cost?", labels=None)
+
+    assert (seen["choice"]["route"], seen["choice"]["runner_up"], seen["domain"]) == ("shop", "general", "shop")
+    assert [passage["document"] for passage in seen["passages"]] == ["uploads/hats.md"]
+    assert everything["passages"][0]["document"] == "uploads/pay.md" and everything["passages"][0]["words"] > 0
+
+
+async def test_question_that_nobody_would_answer_is_not_searched_for(shop: Shop) -> None:
+    found = await shop.do("search", domain="", text=" ", labels=None)
+
+    assert list(found) == ["objection"]
+    assert Catalogue(shop.folder / "knowledge" / "catalogue").page("shop", DocumentFilter(), None).found == 0
