@@ -12,7 +12,7 @@ from bot.accounts import Account
 from bot.console.parts import Parts
 from bot.messages import Citation, Feedback, Message, Passage, Reply, Review, now
 from bot.store.database import Database
-from bot.store.migrations.versions.version_0008_overview import FILL
+from bot.store.migrations.versions.version_0006_overview import FILL
 from bot.store.models import ExchangeRow, ListedRow, VoteRow
 from bot.store.records import message_columns, reply_columns
 

@@ -15,7 +15,7 @@ from bot.store.database import Database, open_database
 from bot.store.exchanges import SqlExchangeStore
 from bot.store.feedback import SqlFeedbackStore
 from bot.store.listing import SqlReviewList
-from bot.store.migrations.versions.version_0008_overview import FILL
+from bot.store.migrations.versions.version_0006_overview import FILL
 from bot.store.models import ListedRow
 from bot.store.people import SqlPeople
 

@@ -18,7 +18,7 @@ from sqlalchemy import delete, insert, text
 
 from bot.messages import Passage, now
 from bot.store.database import Database, open_database
-from bot.store.migrations.versions.version_0008_overview import FILL
+from bot.store.migrations.versions.version_0006_overview import FILL
 from bot.store.models import ExchangeRow, ListedRow, ReviewRow, VoteRow
 from bot.store.records import message_columns, reply_columns
 
