@@ -30,6 +30,11 @@ THINGS = ("parcel", "letter", "ticket", "chair", "lamp", "book")
 BETTER, WORSE = 0.9, 0.1  # shares of the exam that good and bad adapters get right
 
 
+def rule(number: int) -> str:
+    """What the document of that number says."""
+    return f"Whoever wants {THINGS[number % len(THINGS)]} {number} waits {number} days."
+
+
 @dataclass(frozen=True)
 class Shelf:
     """Stands where the index does: every document that an answer rests on is there, for everybody."""
@@ -49,9 +54,7 @@ class School:
         """Answers in the store, which a reviewer approved where that is said."""
         for number in numbers:
             thing = THINGS[number % len(THINGS)]
-            passage = Passage(
-                document=f"rules{number}.md", chunk=0, text=f"Whoever wants {thing} {number} waits {number} days."
-            )
+            passage = Passage(document=f"rules{number}.md", chunk=0, text=rule(number))
             question = f"How long do I wait for {thing} {number}?"
             asked = replace(MESSAGE, id=f"event-{number}", text=question, thread=f"T{number}")
             text = f"waits {number} days [1]"
@@ -70,8 +73,8 @@ class School:
 
 
 @asynccontextmanager
-async def open_school(folder: Path, *, base: Path | None = None) -> AsyncIterator[School]:
-    """A console with everything behind it; *base* is a tiny model that is there already."""
+async def open_school(folder: Path, *, base: Path | None = None, shelf: bool = True) -> AsyncIterator[School]:
+    """A console with everything behind it; *base*: a tiny model that is there; *shelf*: in the place of the index."""
     RouteTeacher(HashedWordsEncoder(), None, folder / "router").tasks()  # type: ignore[arg-type]  # no model for it
     settings = Settings(
         storage=StorageSettings(directory=folder, models=folder / "models"),
@@ -84,7 +87,8 @@ async def open_school(folder: Path, *, base: Path | None = None) -> AsyncIterato
         stores = Stores.on(database, registry)
         more: dict[str, Any] = {"learn": Workbench(settings, stores, registry)}
         async with open_site(folder, **more) as site, open_installation(settings, silent, stores) as here:
-            here = replace(here, retriever=Shelf())  # type: ignore[arg-type]  # what is needed of it
+            if shelf:
+                here = replace(here, retriever=Shelf())  # type: ignore[arg-type]  # what is needed of it
             async with serving_jobs(here):
                 yield School(site=site, here=here)
 
