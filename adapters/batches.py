@@ -24,7 +24,12 @@ def grouped(rows: Sequence[Ids]) -> list[list[Ids]]:
     for row in sorted(rows, key=lambda each: each["input_ids"]):
         ids = row["input_ids"]
         alike = shared_tokens(groups[-1][0]["input_ids"], ids) if groups else 0
-        if alike >= SHARED * len(ids) and len(groups[-1]) < MAX_ROWS and tokens + len(ids) - alike <= MAX_TOKENS:
+        if (
+            groups
+            and alike >= SHARED * max(len(ids), len(groups[-1][0]["input_ids"]))
+            and len(groups[-1]) < MAX_ROWS
+            and tokens + len(ids) - alike <= MAX_TOKENS
+        ):
             groups[-1].append(row)
             tokens += len(ids) - alike
         else:

@@ -48,6 +48,13 @@ def test_rows_that_have_little_in_common_are_alone(tiny_base: BaseModel) -> None
     assert [len(group) for group in grouped(rows)] == [1] * 24
 
 
+def test_a_short_row_does_not_break_up_what_long_ones_share() -> None:
+    long = [{"input_ids": [1] * 90 + [number] * 10, "labels": []} for number in (2, 3)]
+    short = {"input_ids": [1] * 30 + [4], "labels": []}
+
+    assert sorted(len(group) for group in grouped([*long, short])) == [1, 2]
+
+
 def test_groups_are_no_longer_than_memory_allows() -> None:
     rows = [{"input_ids": [1] * 1000 + [number] * 300, "labels": []} for number in range(2, 6)]  # 1,600 tokens for two
 
