@@ -139,6 +139,21 @@ def test_general_answers_of_the_base_model_are_rehearsed(
     assert (trained.numbers["rows"], trained.numbers["rehearsed_rows"]) == (24, 3)
 
 
+def test_every_third_row_that_is_rehearsed_has_passages_and_its_own_answer(
+    tiny_base: BaseModel, finished: TrainedAdapter
+) -> None:
+    from peft import PeftModel
+
+    model = PeftModel.from_pretrained(tiny_base.load(), str(finished.folder))
+    answers = [
+        tiny_base.tokenizer.decode([token for token in row["labels"] if token >= 0], skip_special_tokens=True)
+        for row in rehearse(model, tiny_base, 36)[2::3]
+    ]
+
+    assert answers.count(REFUSAL) == 4 and len(set(answers)) == 9
+    assert not any("marmalade" in answer or "poem" in answer for answer in answers)
+
+
 def test_what_is_rehearsed_is_said_with_the_adapter_switched_off(
     tiny_base: BaseModel, finished: TrainedAdapter
 ) -> None:
