@@ -4,6 +4,7 @@ Everything that can go wrong, as one tree. Messages name the thing and the remed
 PointsmanError
   SettingsError        at start-up only; names the setting
   InputError           a file, row or argument of the caller is unusable
+    DecidedMeanwhile   .latest: who decided what since the caller looked
   ConnectorError       Slack or Discord refused or dropped us
     ConnectorBusy      for the moment only
   RetrievalError       the index or the embedding model cannot be used
@@ -13,8 +14,11 @@ PointsmanError
     PromptTooLong      .tokens, .limit
   TrainingError        the data does not allow a training, or it failed
   StoreError           the database cannot be read or written
+    ExchangeGone       a question was deleted while it was being answered
   SignInError          the company's sign-in refused somebody, or cannot be reached
 """
+
+from collections.abc import Mapping
 
 
 class PointsmanError(Exception):
@@ -27,6 +31,15 @@ class SettingsError(PointsmanError):
 
 class InputError(PointsmanError):
     """What the caller gave cannot be used."""
+
+
+class DecidedMeanwhile(InputError):
+    """Somebody has decided on replies since the caller looked at them."""
+
+    def __init__(self, latest: Mapping[str, tuple[str, str]]) -> None:
+        said = ", ".join(f"{reply!r} by {who} ({state})" for reply, (who, state) in latest.items())
+        super().__init__(f"decided meanwhile: {said}; look at them anew, nothing was changed")
+        self.latest = latest  # by reply who decided last, and the state that it has now
 
 
 class ConnectorError(PointsmanError):
@@ -76,6 +89,10 @@ class TrainingError(PointsmanError):
 
 class StoreError(PointsmanError):
     """The database cannot be read or written."""
+
+
+class ExchangeGone(StoreError):
+    """A question was deleted while it was being answered."""
 
 
 class SignInError(PointsmanError):

@@ -21,7 +21,7 @@ from bot.conversation import understand
 from bot.errors import InputError, StoreError
 from bot.files import whole
 from bot.grounding import too_weak
-from bot.holdings import UPLOADED
+from bot.holdings import UPLOADED, UPLOADS
 from bot.messages import GENERAL, IngestReport, Message
 from bot.ports import Progress
 from bot.progress import in_thread
@@ -32,7 +32,6 @@ from knowledge.loading import ROWS, Source, find_sources
 
 Payload = Mapping[str, Any]
 
-UPLOADS = "uploads"  # the folder below the storage directory, and the first part of each such document's name
 INCOMING = ".incoming"  # beside the domains: what was sent and is not yet read
 ACCESS = ".access.json"  # in a folder of uploads: the labels of all that lies in it
 TRIED = 10  # passages that a search shows
@@ -227,7 +226,7 @@ def _throw_away(homes: Sequence[Path], documents: Collection[str]) -> None:
 def _without(file: Path, documents: Collection[str]) -> None:
     """Take the rows of *documents* out of a file of rows; a file that is left empty goes."""
     lines = file.read_text(encoding="utf-8-sig").split("\n")
-    kept = [line for line in lines if line.strip() and _key(line) not in documents]
+    kept = [line for line in lines if line.strip() and not {_key(line), f"{UPLOADS}/{_key(line)}"} & set(documents)]
     if not kept:
         file.unlink()
     elif len(kept) < sum(bool(line.strip()) for line in lines):

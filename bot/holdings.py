@@ -7,6 +7,7 @@ from typing import BinaryIO, Literal
 
 from bot.messages import EVERYONE, Passage
 
+UPLOADS = "uploads"  # the folder for what comes in by the console, and the first part of such a document's name
 UPLOADED = "upload: "  # in front of a document's source where it came in by the console; a file's name follows
 PAGE = 50
 GAP_DAYS = (7, 30, 90, 365)

@@ -10,8 +10,9 @@ from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
 from bot.errors import InputError, StoreError
-from bot.filing import INCOMING, UPLOADS
+from bot.filing import INCOMING
 from bot.holdings import (
+    UPLOADS,
     GAP_DAYS,
     Chunks,
     DocumentFilter,

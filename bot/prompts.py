@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 import structlog
 import yaml
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -36,6 +36,16 @@ PLAIN = "general/answer"  # for general questions of no special kind
 _FILE = re.compile(r"(?P<task>[a-z0-9-]+)\.v(?P<version>[1-9][0-9]*)\.md")
 _SECTION = re.compile(r"^\[(system|user|example user|example assistant)\]\n", re.MULTILINE)
 _jinja = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
+
+_HEAD = ("summary", "max_new_tokens", "repetition_penalty", "hidden_reasoning", "kinds")
+_FILTERS = ("upper", "lower", "title", "capitalize", "trim", "join", "length", "first", "last", "default")
+_SOME = "the filters " + ", ".join(_FILTERS)
+# No call, no arithmetic and no loop within a loop: of these a few words can keep a machine busy for ever.
+_PARTS = (
+    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const),
+    *(nodes.If, nodes.For, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not),
+    *(nodes.Test, nodes.Filter),
+)
 
 Role = Literal["system", "user", "assistant"]
 
@@ -271,9 +281,11 @@ def parse_template(name: str, version: int, text: str) -> Template:
             raise ValueError(f"{before.strip().splitlines()[0]!r} stands in front of the first section")
         sections = tuple(zip(parts[::2], parts[1::2], strict=True))
         for _, section in sections:
-            _jinja.from_string(section)
+            _require_plain(_jinja.parse(section))
         if "user" not in parts[::2]:
             raise ValueError("it has no [user] section")
+        if unknown := sorted(fields.keys() - _HEAD):
+            raise ValueError(f"its head has {unknown[0]!r}; it may have {', '.join(_HEAD)}")
         return Template(
             name=name,
             version=version,
@@ -284,6 +296,17 @@ def parse_template(name: str, version: int, text: str) -> Template:
         )
     except (TypeError, TemplateError, yaml.YAMLError) as exc:
         raise ValueError(str(exc)) from exc
+
+
+def _require_plain(tree: nodes.Template) -> None:
+    """Raises: ValueError if filling the template could take long."""
+    for node in tree.find_all(nodes.Node):
+        if not isinstance(node, _PARTS) or (isinstance(node, nodes.Filter) and node.name not in _FILTERS):
+            what = node.name if isinstance(node, nodes.Filter) else type(node).__name__.lower()
+            raise ValueError(f"{what!r} cannot stand in a prompt; values, conditions, loops and {_SOME} can")
+    for loop in tree.find_all(nodes.For):
+        if loop.recursive or next(loop.find_all(nodes.For), None):
+            raise ValueError("a loop inside a loop cannot stand in a prompt")
 
 
 def fit(

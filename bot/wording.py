@@ -7,6 +7,7 @@ from bot.messages import GENERAL, SHARED, Citation, Reply, ReviewedAnswer, Route
 from bot.settings import DomainSettings
 
 EMPTY = "I got no question. Type one, for example: How do I get started?"
+DELETED = "I stopped here, because this question has just been deleted."
 APOLOGY = "something went wrong on my side and I could not answer. Please ask again in a moment."
 NO_PASSAGES = "I was given no passages to answer from. Without the field `passages` I search the documents myself."
 NOTHING_CAME = "I have no answer to that. Try asking in other words."

@@ -16,7 +16,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
 from bot import wording
-from bot.errors import ConnectorBusy, ConnectorError, InputError, PointsmanError, StoreError
+from bot.errors import ConnectorBusy, ConnectorError, ExchangeGone, InputError, PointsmanError, StoreError
 from bot.messages import Message, Pending, Reply
 from bot.ports import ExchangeStore, Inbox, MessageHandler, OnText
 from connectors.quota import Quota
@@ -100,6 +100,7 @@ class Desk:
     introduction: str = ""  # what to say to somebody who asks for "help"
     _answering: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)  # by message id
     _threads: dict[str, str] = field(default_factory=dict)  # message id -> thread, of what may still be stopped
+    _askers: dict[str, tuple[str, str]] = field(default_factory=dict)  # message id -> user, workspace; of the same
     _stopped: set[str] = field(default_factory=set)  # message ids whose askers pressed Stop
     _closed: bool = False
 
@@ -133,6 +134,12 @@ class Desk:
             self.drop(message_id)
         return bool(stoppable)
 
+    def forget(self, user: str, workspace: str | None = None) -> None:
+        """End the work on what *user* asked, in one *workspace* or everywhere: it is about to be deleted."""
+        for message_id, asker in list(self._askers.items()):
+            if asker == (user, asker[1] if workspace is None else workspace):
+                self.drop(message_id)
+
     def drop(self, message_id: str) -> None:
         """End the work on one question, if there is any."""
         if self._threads.pop(message_id, None) is None:
@@ -155,11 +162,13 @@ class Desk:
         task = asyncio.create_task(self._see_to(pending))
         self._answering[pending.message.id] = task
         self._threads[pending.message.id] = pending.message.thread
+        self._askers[pending.message.id] = (pending.message.user, pending.message.workspace)
         task.add_done_callback(lambda _: self._ended(pending.message.id))
 
     def _ended(self, message_id: str) -> None:
         del self._answering[message_id]
         self._threads.pop(message_id, None)
+        self._askers.pop(message_id, None)
         self._stopped.discard(message_id)
 
     async def _see_to(self, pending: Pending) -> None:
@@ -218,6 +227,8 @@ class Desk:
             raise
         except InputError as exc:
             return str(exc)
+        except ExchangeGone:
+            return wording.DELETED
         except PointsmanError as exc:
             return wording.sorry(str(exc))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot import admission
 from bot.errors import InputError
+from bot.holdings import UPLOADS
 from bot.messages import Document
 
 if TYPE_CHECKING:
@@ -94,12 +95,14 @@ def _of_file(file: Path, name: str) -> Iterator[Source | Unreadable]:
     except (OSError, UnicodeDecodeError) as exc:
         yield Unreadable(name, f"cannot be read: {exc}")
         return
+    home = f"{UPLOADS}/" if name.startswith(f"{UPLOADS}/") else ""
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield _of_line(line, file, f"{name}, line {number}")
+            yield _of_line(line, file, f"{name}, line {number}", home)
 
 
-def _of_line(line: str, file: Path, where: str) -> Source | Unreadable:
+def _of_line(line: str, file: Path, where: str, home: str) -> Source | Unreadable:
+    """*home*: what the ids of its rows begin with, so that no upload takes the place of another document."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as exc:
@@ -111,7 +114,7 @@ def _of_line(line: str, file: Path, where: str) -> Source | Unreadable:
         return Unreadable(where, f'no usable "id"; {_ROW}')
     if not isinstance(row.get("text"), str):
         return Unreadable(where, f'no usable "text"; {_ROW}')
-    return Source(str(key), file, row)
+    return Source(str(key) if str(key).startswith(home) else f"{home}{key}", file, row)
 
 
 def _from_row(key: str, row: dict[str, Any]) -> Document:

@@ -71,6 +71,14 @@ async def small_discord(
 # The doctor
 
 
+async def test_doctor_names_a_gateway_that_nobody_opens() -> None:
+    async with small_discord() as settings:
+        wrong = settings.model_copy(update={"gateway_url": "ws://127.0.0.1:9/gateway/"})
+
+        with pytest.raises(ConnectorError, match=r"at ws://127.0.0.1:9/gateway/.*gateway_url"):
+            await check_discord(wrong, Secrets(discord_bot_token=SecretStr("abc")))
+
+
 async def test_doctor_passes_over_discord_where_it_is_not_set_up() -> None:
     assert "DISCORD_BOT_TOKEN" in await check_discord(DiscordSettings(), Secrets(discord_bot_token=None))
 

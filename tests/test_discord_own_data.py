@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from discord_bot import ANSWER, QUESTION, Bot, bot_on_discord
+from slack_bot import Pause
 
 from bot.messages import Stored
 
@@ -79,3 +80,17 @@ async def test_direct_messages_of_others_do_not_count_against_ones_own(tmp_path:
 
         answered, refused = bot.direct()
         assert answered == ANSWER and refused.startswith("Very many questions came in this hour.")
+
+
+async def test_answer_that_is_being_written_stops_and_goes_when_its_question_is_deleted(bot: Bot) -> None:
+    await bot.answer()
+    said = await bot.ann.slash(bot.general, "forget-me")
+    pause = bot.assistant.between = Pause()
+    bot.env.backend.create_message(bot.general.id, bot.ann.id, f"<@{bot.me}> {QUESTION}")
+    await pause.reached.wait()
+
+    await bot.presses(said.response, "delete_my_data")
+    await bot.env.settle()
+
+    assert [each.content for each in bot.said()] == [ANSWER] and await bot.inbox.unfinished() == ()
+    assert await everywhere(bot, bot.ann) == Stored(questions=0, votes=0)

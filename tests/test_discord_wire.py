@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from discord_double import DiscordDouble
-from discord_wired import Place, bot_in, killed_in_the_middle
+from discord_wired import Place, bot_at, bot_in, killed_in_the_middle
 from slack_bot import ANSWER, Pause
 
+from bot.errors import ConnectorError
+from bot.messages import Feedback
 from bot.settings import DomainSettings
 
 pytest_plugins = ["discord_fixtures"]
@@ -171,3 +173,29 @@ async def test_bot_that_leaves_before_discord_has_told_of_all_servers_hears_noth
 
     await asyncio.sleep(2.1)  # when discord.py is sure that there are no more of them, and would say so
     assert not bot.connector.ready.is_set()
+
+
+async def test_first_connection_that_fails_is_tried_again(place: Place, tmp_path: Path) -> None:
+    place.discord.fail("GET /gateway/", 503, times=2)
+
+    async with bot_in(place, tmp_path):
+        await place.ask()
+        await place.discord.until(place.answers)
+
+        assert place.answers() == [ANSWER]
+    place.discord.assert_clean()
+
+
+async def test_gateway_that_is_never_there_ends_with_the_setting_to_look_at(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.discord.connector.FIRST_PAUSES", (0.0, 0.0))
+    nowhere = "ws://127.0.0.1:9/gateway/"
+
+    async with bot_at(place.discord.api_url, nowhere, place.discord.token, tmp_path) as bot:
+        with pytest.raises(ConnectorError, match=r"cannot be reached at ws://127.0.0.1:9.*gateway_url"):
+            await bot.connector.run(bot.assistant.reply_to, no_vote)
+
+
+async def no_vote(feedback: Feedback) -> None:
+    raise AssertionError("nobody can vote")

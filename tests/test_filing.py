@@ -112,7 +112,7 @@ async def test_prune_of_other_sources_leaves_uploads_alone(shop: Shop, tmp_path:
 
     report = await shop.ingest(tmp_path / "docs", prune=True)
 
-    assert sorted(shop.listed()) == ["caps.md", "r1", "uploads/hats.md"]
+    assert sorted(shop.listed()) == ["caps.md", "uploads/hats.md", "uploads/r1"]
     assert (report["removed"], report["documents"]) == (0, 3)
 
 
@@ -164,10 +164,10 @@ async def test_removed_document_is_gone_for_good_where_the_console_has_its_file(
     rows = '{"id": "r1", "text": "Scarves are green."}\n{"id": "r2", "text": "Gloves are black."}\n'
     await shop.upload(hats_md="Hats are blue.", rows_jsonl=rows)
 
-    report = await shop.do("remove", documents=["uploads/hats.md", "r1", "never there"])
+    report = await shop.do("remove", documents=["uploads/hats.md", "uploads/r1", "never there"])
     await shop.ingest(tmp_path / "docs", prune=True)
 
-    assert (report["removed"], sorted(shop.listed()), shop.files()) == (2, ["r2"], ["rows.jsonl"])
+    assert (report["removed"], sorted(shop.listed()), shop.files()) == (2, ["uploads/r2"], ["rows.jsonl"])
 
 
 async def test_upload_that_a_kill_cut_off_at_its_end_ends_the_same_when_done_again(shop: Shop) -> None:

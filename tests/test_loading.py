@@ -233,6 +233,12 @@ def test_row_without_text_is_refused_with_the_reason(tmp_path: Path) -> None:
         read(tmp_path, "a.jsonl", b'{"id": 1, "text": " "}')
 
 
+def test_rows_of_an_upload_have_names_that_no_other_document_has(tmp_path: Path) -> None:
+    write(tmp_path, {"uploads/a.jsonl": b'{"id": "refunds.md", "text": "x"}\n{"id": "uploads/b", "text": "x"}'})
+
+    assert [source.id for source in find_sources([tmp_path])] == ["uploads/refunds.md", "uploads/b"]
+
+
 def test_jsonl_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert read(tmp_path, "a.jsonl", b'\xef\xbb\xbf{"id": 1, "text": "x"}').text == "x"
 

@@ -127,6 +127,15 @@ def test_diff_of_a_template_with_itself_is_empty() -> None:
         (template("[sytem]\nBe kind\n[user]\nx\n"), r"'\[sytem\]' stands in front of the first section"),
         (template("[user]\n{{ question\n"), "end of print statement"),
         (template("[user]\n{% if x %}\n"), "endif"),
+        (
+            template("[user]\n{% for a in question %}{% for b in question %}{{ b }}{% endfor %}{% endfor %}"),
+            "loop inside",
+        ),
+        (template("[user]\n{% for a in b recursive %}{{ loop(a) }}{% endfor %}"), "call"),
+        (template("[user]\n{% for a in range(9) %}{{ a }}{% endfor %}"), "call"),
+        (template("[user]\n{{ 'x' * 999999999 }}"), "mul"),
+        (template("[user]\n{{ 'x' | center(999999999) }}"), "center"),
+        (template("[user]\n{% include 'other' %}"), "include"),
         (template("[user]\nx\n", colour="red"), "colour"),
         ("---\nmax_new_tokens: 5\n---\n[user]\nx\n", "summary"),
         ("---\nsummary: [\n---\n[user]\nx\n", "flow"),
@@ -164,7 +173,7 @@ def test_every_missing_variable_is_named(tmp_path: Path) -> None:
         found.fill(question="When?")
 
 
-@pytest.mark.parametrize("text", ["{{ passages[0].colour }}", "{{ question.__class__.__mro__ }}", "{{ question + 1 }}"])
+@pytest.mark.parametrize("text", ["{{ passages[0].colour }}", "{{ question.__class__.__mro__ }}", "{{ question.a.b }}"])
 def test_what_a_template_cannot_do_is_named(tmp_path: Path, text: str) -> None:
     found = load_template(write(tmp_path, template(f"[user]\n{text}\n")))
 

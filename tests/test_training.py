@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig
 from safetensors.torch import load_file
 from tiny_model import write_numbers
 
@@ -27,7 +26,6 @@ from adapters.datasets.rows import Dataset, TrainingExample, read_dataset
 from adapters.encoding import MIN_ROWS, encode
 from adapters.recipe import Recipe
 from adapters.registry import AdapterRegistry
-from adapters.rehearsal import rehearse
 from adapters.training import TrainedAdapter, train
 from bot.errors import AdapterUnusable, InputError, TrainingError
 from bot.messages import Turn
@@ -129,42 +127,6 @@ def test_few_rows_are_passed_three_times(tiny_base: BaseModel, dataset: Dataset,
 @pytest.mark.parametrize(("rows", "steps"), [(20, 9), (52, 21), (64, 24), (100, 24), (191, 24), (200, 25), (900, 113)])
 def test_training_takes_one_pass_or_more_where_rows_are_few(rows: int, steps: int) -> None:
     assert Recipe(rows_per_step=8).steps(rows) == steps
-
-
-def test_general_answers_of_the_base_model_are_rehearsed(
-    tiny_base: BaseModel, dataset: Dataset, tmp_path: Path
-) -> None:
-    trained = train(tiny_base, dataset, tmp_path, recipe=replace(QUICK, max_steps=2, rehearsal=0.1))
-
-    assert (trained.numbers["rows"], trained.numbers["rehearsed_rows"]) == (24, 3)
-
-
-def test_every_third_row_that_is_rehearsed_has_passages_and_its_own_answer(
-    tiny_base: BaseModel, finished: TrainedAdapter
-) -> None:
-    from peft import PeftModel
-
-    model = PeftModel.from_pretrained(tiny_base.load(), str(finished.folder))
-    answers = [
-        tiny_base.tokenizer.decode([token for token in row["labels"] if token >= 0], skip_special_tokens=True)
-        for row in rehearse(model, tiny_base, 36)[2::3]
-    ]
-
-    assert answers.count(REFUSAL) == 4 and len(set(answers)) == 9
-    assert not any("marmalade" in answer or "poem" in answer for answer in answers)
-
-
-def test_what_is_rehearsed_is_said_with_the_adapter_switched_off(
-    tiny_base: BaseModel, finished: TrainedAdapter
-) -> None:
-    from peft import PeftModel
-
-    bare = rehearse(PeftModel.from_pretrained(tiny_base.load(), str(finished.folder)), tiny_base, 2)
-    fresh = rehearse(
-        PeftModel(tiny_base.load(), LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"])), tiny_base, 2
-    )
-
-    assert bare == fresh and all(set(row["labels"]) > {-100} for row in bare)
 
 
 def test_folder_holds_an_adapter_and_nothing_to_unpickle(finished: TrainedAdapter) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, select, update
 
-from bot.errors import StoreError
+from bot.errors import ExchangeGone, StoreError
 from bot.messages import Exchange, Message, Reply
 from bot.store.database import Database
 from bot.store.listing import relist
@@ -37,13 +37,13 @@ class SqlExchangeStore:
         """
         Fill in the finished reply.
 
-        Raises: StoreError if it was never begun.
+        Raises: ExchangeGone if it was never begun, or has been deleted since.
         """
         change = update(ExchangeRow).where(ExchangeRow.reply == reply.id)
         async with self.database.writing() as session:
             changed = await session.execute(change.values(complete=True, **reply_columns(reply)))
             if not cast("CursorResult[Any]", changed).rowcount:
-                raise StoreError(f"reply {reply.id!r} is not known; begin it before it is completed")
+                raise ExchangeGone(f"reply {reply.id!r} is not known; begin it before it is completed")
             await relist(session, [reply.id])
 
     async def thread(self, thread: str, *, last: int) -> Sequence[Exchange]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
@@ -153,7 +153,8 @@ def _chosen(wanted: ReviewFilter) -> Select[Any]:
     """The lines that *wanted* lets through, with what they show of the exchange."""
     answer = func.substr(ExchangeRow.text, 1, ANSWER_CHARACTERS)
     shown = (ExchangeRow.asked, ExchangeRow.question, answer, ExchangeRow.probability)
-    more = (ExchangeRow.private, ExchangeRow.abstained, ExchangeRow.decision)
+    latest = select(ReviewRow.at).where(ReviewRow.reply == ListedRow.reply).order_by(ReviewRow.id.desc()).limit(1)
+    more = (ExchangeRow.private, ExchangeRow.abstained, ExchangeRow.decision, latest.scalar_subquery())
     rows = select(ListedRow, *shown, *more).join(ExchangeRow, ExchangeRow.id == ListedRow.id)
     return rows.where(*_conditions(wanted))
 
@@ -177,7 +178,7 @@ def _conditions(wanted: ReviewFilter) -> list[ColumnElement[bool]]:
     if wanted.since:
         found.append(ListedRow.at >= datetime.combine(wanted.since, time(), UTC))
     if wanted.until:
-        found.append(ListedRow.at < datetime.combine(wanted.until + timedelta(days=1), time(), UTC))
+        found.append(ListedRow.at <= datetime.combine(wanted.until, time.max, UTC))
     if wanted.text:
         texts = (ExchangeRow.asked, ExchangeRow.question, ExchangeRow.text)
         found.append(or_(*(column.icontains(wanted.text, autoescape=True) for column in texts)))
@@ -193,6 +194,7 @@ def _line(
     private: bool,
     abstained: bool,
     decision: str,
+    decided: datetime | None,
 ) -> ListedAnswer:
     return ListedAnswer(
         id=row.id,
@@ -213,5 +215,6 @@ def _line(
         corrected=row.corrections > 0,
         reason=REASONS[len(REASONS) - 1 - row.usefulness],
         state=cast(ReviewState, row.state),
+        decided=decided,
         cursor=f"{row.usefulness}.{row.votes}.{row.id}",
     )

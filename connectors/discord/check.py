@@ -1,5 +1,7 @@
 """Is Discord's token right, does the bot get what it needs, and how is it invited?"""
 
+import asyncio
+
 import aiohttp
 import discord
 
@@ -8,6 +10,7 @@ from bot.settings import DiscordSettings, Secrets
 from connectors.proxies import proxy_for
 
 PAGES = "https://discord.com/developers/applications"
+GATEWAY_SECONDS = 10.0
 PERMISSIONS = discord.Permissions(
     view_channel=True,
     send_messages=True,
@@ -49,9 +52,26 @@ async def check_discord(settings: DiscordSettings, secrets: Secrets) -> str:
             f"Discord cannot be reached at {settings.api_base_url} ({type(exc).__name__}); check the network, the "
             "proxy and [discord] api_base_url"
         ) from exc
+    await _knock(settings.gateway_url)
     flags = discord.ApplicationFlags._from_value(int(application.get("flags", 0)))
     if not (flags.gateway_message_content or flags.gateway_message_content_limited):
         raise ConnectorError(
             f"the Message Content Intent is off; switch it on at the page Bot of your application at {PAGES}"
         )
     return f"{application.get('name', 'the bot')}; invite it with {invite_link(int(application['id']))}"
+
+
+async def _knock(url: str) -> None:
+    """Raises: ConnectorError where nobody opens the gateway; what is said there needs no look."""
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            asyncio.timeout(GATEWAY_SECONDS),
+            session.ws_connect(url, params={"v": "10", "encoding": "json"}, proxy=proxy_for(url)),
+        ):
+            pass
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise ConnectorError(
+            f"Discord cannot be reached at {url} ({type(exc).__name__}); check the network, the proxy and [discord] "
+            "gateway_url"
+        ) from exc

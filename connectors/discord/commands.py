@@ -243,9 +243,9 @@ class Moderation(app_commands.Group):
     @app_commands.command(description="Delete a member's questions, their answers and votes, for good")
     @app_commands.describe(member="Whose data")
     async def forget(self, interaction: discord.Interaction, member: discord.User) -> None:
-        gone = await self._client.people.forget(
-            user_id(member.id), workspace_id(interaction.guild_id, interaction.user.id), by=_who(interaction)
-        )
+        who, where = user_id(member.id), workspace_id(interaction.guild_id, interaction.user.id)
+        self._client.desk.forget(who, where)
+        gone = await self._client.people.forget(who, where, by=_who(interaction))
         kept = [wording.counted(gone.questions, "question"), wording.counted(gone.votes, "vote")]
         told = f"Deleted what I kept of <@{member.id}> on this server: {' and '.join(kept)}."
         nothing = f"I keep nothing of <@{member.id}> on this server."

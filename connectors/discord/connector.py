@@ -57,6 +57,7 @@ CLOSED = {
     4004: WRONG_TOKEN,
     4011: "Discord wants several connections for a bot on so many servers; set [discord] sharded = true",
 }
+FIRST_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between tries to connect for the first time
 NO_PERMISSION = (
     "I may not write where you asked me. Please ask a moderator to give me the permission to send messages there."
 )
@@ -137,6 +138,25 @@ async def connect_by_its_own_proxy(
 
 class DiscordClient(discord.Client):
     """Hears what happens on Discord."""
+
+    async def connect(self, *, reconnect: bool = True) -> None:
+        """
+        As discord.py's, which tries a first connection once only: it looks for the session of the one before.
+
+        Raises: ConnectorError if none succeeds.
+        """
+        for pause in FIRST_PAUSES:
+            try:
+                return await super().connect(reconnect=reconnect)
+            except AttributeError:
+                if self.ws is not None:  # then it is another mistake
+                    raise
+            log.warning("Discord's gateway cannot be reached yet", seconds=pause)
+            await asyncio.sleep(pause)
+        raise ConnectorError(
+            f"Discord cannot be reached at {discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY}; check the network, the "
+            "proxy and [discord] gateway_url"
+        )
 
     def __init__(
         self,

@@ -60,6 +60,7 @@ class DeleteMyDataButton(discord.ui.DynamicItem[discord.ui.Button[Any]], templat
 
     @excused
     async def callback(self, interaction: Pressed) -> None:
+        interaction.client.desk.forget(user_id(interaction.user.id))
         gone = await interaction.client.people.forget(user_id(interaction.user.id), EVERYWHERE)
         await interaction.response.edit_message(content=f"Deleted: {_counted(gone)}.", view=None)
 

@@ -141,8 +141,8 @@ class SlackApp:
             read_file=parts.read_file,
             bot_user=self._bot_user,
         )
-        self._home = SlackHome(api, settings, parts.people, parts.openers)
         self.desk = parts.desk(self, on_message, pause=connector.pause)
+        self._home = SlackHome(api, settings, parts.people, parts.openers, self.desk.forget)
         self._feedback = SlackFeedback(
             api=api,
             rooms=self._rooms,

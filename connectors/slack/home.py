@@ -1,6 +1,6 @@
 """The app's own place in Slack: the home tab, and the questions that are offered to begin with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ class SlackHome:
     settings: Settings
     people: People
     openers: Openers
+    stop: Callable[[str, str], None]  # the work on what a user asked in a workspace
 
     async def publish(self, team: str, user: str) -> None:
         """Show the home tab as it is now."""
@@ -38,6 +39,7 @@ class SlackHome:
     async def forget(self, body: Payload) -> Errand:
         """Delete what is kept of the one who pressed."""
         team, user = body["team"]["id"], body["user"]["id"]
+        self.stop(user_id(user), workspace_id(team))
         await self.people.forget(user_id(user), workspace_id(team))
         return partial(self.publish, team, user)
 
