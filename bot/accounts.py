@@ -96,6 +96,7 @@ class ListedAnswer:
     corrected: bool  # somebody proposed a correction
     reason: str  # why it is worth a look, one of learning.curation.REASONS
     state: ReviewState
+    decided: datetime | None  # when it got that state; None: nobody has decided yet
     cursor: str  # where this line stands, for the page that begins after it
 
 

@@ -236,6 +236,10 @@ class Review:
     at: datetime = field(default_factory=now)
 
 
+Seen = Mapping[str, datetime | None]
+"""By reply the time of the latest decision that somebody saw before deciding; None: there was none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedAnswer:
     """An answer that a reviewer approved or wrote, as it may be given to somebody who asks the same."""

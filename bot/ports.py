@@ -30,6 +30,7 @@ from bot.messages import (
     Review,
     ReviewedAnswer,
     RouteChoice,
+    Seen,
     Stored,
     Turn,
 )
@@ -229,18 +230,17 @@ class FeedbackStore(Protocol):
 
 
 class CurationStore(Protocol):
-    """Keeps what reviewers decided, every decision: the newest on a reply counts, and each can be taken back."""
+    """
+    Keeps what reviewers decided, every decision: the newest on a reply counts, and each can be taken back.
 
-    async def add(self, reviews: Sequence[Review]) -> None:
-        """Raises: StoreError if a reply is not known; then none is kept."""
-        ...
+    Changes return what counts now. They change nothing and raise StoreError for a reply without what they need,
+    DecidedMeanwhile where the latest decision on a reply in *seen* is another one.
+    """
 
-    async def undo(self, replies: Sequence[str], *, by: str) -> Sequence[Review]:
-        """
-        Take back the latest decision on each reply, by adding the one before it once more.
+    async def add(self, reviews: Sequence[Review], *, seen: Seen | None = None) -> Sequence[Review]: ...
 
-        Returns: what counts now. Raises: StoreError if nothing is decided about one of them; then none is changed.
-        """
+    async def undo(self, replies: Sequence[str], *, by: str, seen: Seen | None = None) -> Sequence[Review]:
+        """Take back the latest decision on each reply, by adding the one before it once more."""
         ...
 
     async def history(self, reply: str) -> Sequence[Review]:

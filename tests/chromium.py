@@ -58,10 +58,11 @@ def lines(browser: Any, state: str) -> int:
 
 
 def shown(browser: Any) -> bool:
-    """Whether the chosen answer stands beside the list."""
+    """Whether the chosen answer stands beside the list, and keys act on it."""
     return bool(
         browser.execute_script(
-            "return document.querySelector('li[aria-current]')?.dataset.reply === "
+            "return !document.querySelector('#pane[aria-busy]')"
+            " && document.querySelector('li[aria-current]')?.dataset.reply === "
             "(document.querySelector('#pane article')?.dataset.reply ?? '')"
         )
     )

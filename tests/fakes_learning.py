@@ -11,8 +11,8 @@ from fakes import MESSAGE, REPLY, InMemoryExchangeStore, InMemoryFeedbackStore
 from adapters.datasets.building import DatasetBuilder
 from adapters.datasets.material import Library
 from bot.errors import StoreError
-from bot.learning.curation import before_latest
-from bot.messages import DatasetSource, DatasetVersion, Decided, Exchange, Feedback, Passage, Reply, Review
+from bot.learning.curation import before_latest, repeated, require_seen
+from bot.messages import DatasetSource, DatasetVersion, Decided, Exchange, Feedback, Passage, Reply, Review, Seen
 from bot.ports import WriteVersion
 from bot.privacy.redaction import Redactor
 from bot.prompts import PromptLibrary
@@ -28,13 +28,19 @@ class InMemoryCurationStore:
     votes: InMemoryFeedbackStore
     reviews: list[Review] = field(default_factory=list)
 
-    async def add(self, reviews: Sequence[Review]) -> None:
+    async def add(self, reviews: Sequence[Review], *, seen: Seen | None = None) -> Sequence[Review]:
         for review in reviews:
             if review.reply not in self.exchanges.exchanges:
                 raise StoreError(f"reply {review.reply!r} is not known")
-        self.reviews.extend(reviews)
+        histories = {review.reply: await self.history(review.reply) for review in reviews}
+        counting = [repeated(review, histories[review.reply]) or review for review in reviews]
+        new = [review for review in reviews if review in counting]
+        require_seen({review.reply: histories[review.reply] for review in new}, seen)
+        self.reviews.extend(new)
+        return tuple(counting)
 
-    async def undo(self, replies: Sequence[str], *, by: str) -> Sequence[Review]:
+    async def undo(self, replies: Sequence[str], *, by: str, seen: Seen | None = None) -> Sequence[Review]:
+        require_seen({reply: await self.history(reply) for reply in replies}, seen)
         found = [before_latest(await self.history(reply), by=by) for reply in replies]
         for reply, earlier in zip(replies, found, strict=True):
             if earlier is None:

@@ -35,6 +35,7 @@ def test_twenty_answers_are_reviewed_by_keyboard_and_one_corrected(browser: Any,
     for number in range(20):
         press(browser, "ax"[number % 2])
         wait_for(lambda done=number + 1: lines(browser, "approved") + lines(browser, "rejected") == done)
+        wait_for(lambda: shown(browser))
     press(browser, "u")
     wait_for(lambda: lines(browser, "rejected") == 9 and shown(browser))
     press(browser, "e")
@@ -53,6 +54,40 @@ def test_twenty_answers_are_reviewed_by_keyboard_and_one_corrected(browser: Any,
     log = browser.find_element("tag name", "table").text
     assert log.count("curation.set") == 23 and log.count("curation.undo") == 1
     assert log.count("corrected") == 1 and log.count("needs_person") == 2
+
+
+def test_typed_correction_is_lost_by_no_key(browser: Any, address: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    sign_in(browser, address, "curator")
+    wait_for(lambda: shown(browser))
+    press(browser, "e")
+    wait_for(lambda: browser.switch_to.active_element.get_attribute("id") == "right-answer")
+    press(browser, " More.", Keys.ESCAPE, "a", "j")
+    wait_for(lambda: shown(browser) and "More." not in in_the_box(browser))
+    press(browser, "k")
+    wait_for(lambda: shown(browser) and in_the_box(browser) == "Within 14 days [1]. More.")
+
+    assert browser.find_element("id", "draft").is_displayed() and lines(browser, "approved") == 0
+    browser.find_element("css selector", "[data-drop]").click()
+    press(browser, Keys.ESCAPE, "a")
+    wait_for(lambda: lines(browser, "approved") == 1)
+
+
+def in_the_box(browser: Any) -> str:
+    return str(browser.execute_script("return document.querySelector('#pane #right-answer')?.value ?? ''"))
+
+
+def test_key_that_is_pressed_twice_decides_once(browser: Any, address: str) -> None:
+    sign_in(browser, address, "curator")
+    wait_for(lambda: shown(browser))
+    key = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'a', bubbles: true}));"
+    browser.execute_script(key + key)
+    wait_for(lambda: lines(browser, "approved") == 1 and shown(browser))
+    time.sleep(0.5)
+
+    assert lines(browser, "approved") == 1
+    assert browser.execute_script("return document.querySelector('li[data-state=approved] + li').ariaCurrent") == "true"
 
 
 def test_route_and_blame_are_chosen_by_keyboard(browser: Any, address: str) -> None:

@@ -152,7 +152,7 @@ async def test_decision_is_kept_with_who_made_it(
     done = await site.post("/review/decide", script=True, reply=reply, **fields)
 
     kept = await state_of(site, reply)
-    assert await done.json() == {"replies": [reply], "state": state}
+    assert await done.json() == {"replies": [reply], "state": state, "seen": {reply: kept.at.isoformat()}}
     assert (kept.state, kept.by, kept.route, kept.fault) == (state, "curator", route, fault)
     assert kept.answer == ("After 30 days." if state == "corrected" else None)
 

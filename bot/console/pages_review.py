@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, cast, get_args
 from urllib.parse import parse_qsl, urlencode
 
@@ -13,11 +13,11 @@ from bot.accounts import ListedAnswer, Outcome, Rerun, ReviewFilter, Vote
 from bot.console.differences import differences
 from bot.console.export import Line, download
 from bot.console.ports import Redact
-from bot.console.routes import Routes
+from bot.console.routes import Routes, refusal
 from bot.console.visits import Visit, local
-from bot.errors import InputError
+from bot.errors import DecidedMeanwhile, InputError
 from bot.learning.curation import weight
-from bot.messages import GENERAL, Exchange, Fault, Review, ReviewState, Turn
+from bot.messages import GENERAL, Exchange, Fault, Review, ReviewState, Seen, Turn
 
 N_ = str  # marks text for the catalogue that is said later
 THREAD = 20  # exchanges of a conversation that are shown
@@ -29,6 +29,13 @@ ACTIONS: Mapping[str, ReviewState] = {
     "reject": "rejected",
     "reroute": "rejected",
     "pass": "needs_person",
+}
+SAID_OF: Mapping[str, str] = {
+    "new": N_("waits"),
+    "approved": N_("approved"),
+    "corrected": N_("corrected"),
+    "rejected": N_("rejected"),
+    "needs_person": N_("passed on"),
 }
 STATES = ("new", "approved", "corrected", "rejected", "needs_person", "any")
 FAULTS: tuple[Fault, ...] = get_args(Fault)
@@ -56,7 +63,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         kinds=VOTES,
         targets=_targets(visit),
         faults=FAULTS,
-        decided=visit.request.query.getall("decided", []),
+        decided=await _own(visit, visit.request.query.getall("decided", [])[:AT_ONCE]),
         did=visit.field("did"),
     )
 
@@ -111,8 +118,12 @@ async def decide(visit: Visit) -> web.StreamResponse:
     if action == "correct" and len(replies) > 1:
         raise InputError(visit.say("A correction is for one answer; choose one."))
     decision = Review(reply="", state=ACTIONS[action], by=visit.account.name, **_details(visit, action))
-    await visit.parts.curator.decide([replace(decision, reply=reply) for reply in dict.fromkeys(replies)])
-    return _after(visit, replies, decision.state)
+    decisions = [replace(decision, reply=reply) for reply in dict.fromkeys(replies)]
+    try:
+        standing = await visit.parts.curator.decide(decisions, seen=_seen(visit, replies))
+    except DecidedMeanwhile as exc:
+        return _overtaken(visit, exc)
+    return _after(visit, replies, standing)
 
 
 @routes.post("/review/undo", need="curator")
@@ -121,8 +132,11 @@ async def undo(visit: Visit) -> web.StreamResponse:
     replies = visit.fields("reply")[:AT_ONCE]
     if not replies:
         raise InputError(visit.say("Choose at least one answer, and what is to become of it."))
-    standing = await visit.parts.curator.undo(replies, by=visit.account.name)
-    return _after(visit, replies, standing[0].state, did="undone")
+    try:
+        standing = await visit.parts.curator.undo(replies, by=visit.account.name, seen=_seen(visit, replies))
+    except DecidedMeanwhile as exc:
+        return _overtaken(visit, exc)
+    return _after(visit, replies, standing, did="undone")
 
 
 @routes.post("/review/{reply}/again", need="curator")
@@ -164,6 +178,12 @@ async def _exchange(visit: Visit) -> Exchange:
     return found
 
 
+async def _own(visit: Visit, replies: Sequence[str]) -> dict[str, str]:
+    """Those of *replies* that nobody else decided on meanwhile, with the time of that decision."""
+    latest = [(await visit.parts.reviews.history(reply))[-1:] for reply in replies]
+    return {each.reply: each.at.isoformat() for found in latest for each in found if each.by == visit.account.name}
+
+
 async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
     """Everything that is known about an answer."""
     parts, reply = visit.parts, exchange.reply.id
@@ -175,7 +195,8 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
     )
     near = await parts.answers.near(votes)
     turns, lost = _prompt(visit, exchange)
-    corrections = [vote.correction for vote in votes if vote.correction]
+    proposed = [vote.correction for vote in votes if vote.correction]
+    correction = decisions[-1].answer if decisions and decisions[-1].state == "corrected" else None
     return {
         "exchange": exchange,
         "votes": [(vote, count, weight(count)) for vote, count in zip(votes, near, strict=True)],
@@ -184,7 +205,9 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
         "thread": thread,
         "turns": turns,
         "lost": lost,
-        "proposal": corrections[-1] if corrections else exchange.reply.text,
+        "correction": correction,
+        "proposal": correction or (proposed[-1] if proposed else exchange.reply.text),
+        "seen": decisions[-1].at.isoformat() if decisions else "",
         "targets": _targets(visit),
         "faults": FAULTS,
         "adapters": ("none", *adapters),
@@ -216,9 +239,30 @@ def _details(visit: Visit, action: str) -> dict[str, Any]:
     }
 
 
-def _after(visit: Visit, replies: list[str], state: ReviewState, *, did: str = "") -> web.Response:
+def _seen(visit: Visit, replies: Sequence[str]) -> Seen:
+    """What the page showed of *replies* that was filled in; nothing of those about which the form does not say."""
+    said = {reply: visit.form[f"seen.{reply}"] for reply in replies if f"seen.{reply}" in visit.form}
+    try:
+        return {reply: datetime.fromisoformat(str(at)) if at else None for reply, at in said.items()}
+    except ValueError as exc:
+        raise InputError(visit.say("This form is out of date; load the page anew and try again.")) from exc
+
+
+def _overtaken(visit: Visit, exc: DecidedMeanwhile) -> web.Response:
+    """Who decided what meanwhile, in place of a decision."""
+    said = dict.fromkeys(f"{by}: {visit.say(SAID_OF[state])}" for by, state in exc.latest.values())
+    reason = visit.say(
+        "Nothing was changed, because others decided meanwhile (%(decisions)s). Load the page anew and look again.",
+        decisions=", ".join(said),
+    )
+    return refusal(visit, 409, reason)
+
+
+def _after(visit: Visit, replies: list[str], standing: Sequence[Review], *, did: str = "") -> web.Response:
+    state = standing[0].state
     if not visit.wants_page:
-        return visit.data({"replies": replies, "state": state})
+        seen = {review.reply: review.at.isoformat() for review in standing}
+        return visit.data({"replies": replies, "state": state, "seen": seen})
     path, _, query = local(visit.field("back"), "/review").partition("?")
     kept = [(name, value) for name, value in parse_qsl(query) if name not in ("did", "decided")]
     named = [] if did else [("decided", reply) for reply in replies]

@@ -21,7 +21,7 @@ from bot.learning.comparison import Comparison, Tally
 from bot.learning.course import Course
 from bot.learning.exhibits import Domain, Router, Undertaking
 from bot.learning.quality import OpenQuestion, Overview, OverviewFilter
-from bot.messages import DatasetVersion, Exchange, Feedback, Reply, Review, Turn
+from bot.messages import DatasetVersion, Exchange, Feedback, Reply, Review, Seen, Turn
 from bot.prompt_choices import Choice
 from bot.prompts import PromptLibrary, Template
 from bot.trials import Draft, PastQuestion, Preview, TypedQuestion
@@ -270,9 +270,11 @@ class OverviewFigures(Protocol):
 class Reviewer(Protocol):
     """The reviewer's desk: see learning.curation.Curator."""
 
-    async def decide(self, decisions: Sequence[Review]) -> Sequence[Review]: ...
+    async def decide(self, decisions: Sequence[Review], *, seen: Seen | None = None) -> Sequence[Review]:
+        """Returns: what counts now. Raises: DecidedMeanwhile where the latest decision is not the one in *seen*."""
+        ...
 
-    async def undo(self, replies: Sequence[str], *, by: str) -> Sequence[Review]: ...
+    async def undo(self, replies: Sequence[str], *, by: str, seen: Seen | None = None) -> Sequence[Review]: ...
 
     async def hints(self, replies: Sequence[str]) -> Mapping[str, tuple[str, tuple[str, ...]]]:
         """Returns: per reply the first one in the list that asks nearly the same, and kinds of personal data."""

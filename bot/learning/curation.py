@@ -17,9 +17,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.errors import InputError
+from bot.errors import DecidedMeanwhile, InputError
 from bot.grounding import without_markers
-from bot.messages import Exchange, Feedback, Review, ReviewState, now
+from bot.messages import Exchange, Feedback, Review, ReviewState, Seen, now
 from bot.ports import CurationStore, Encoder, ExchangeStore, FeedbackStore, Progress, silent
 from bot.privacy.redaction import Redactor
 from bot.progress import in_thread
@@ -101,6 +101,20 @@ def before_latest(history: Sequence[Review], *, by: str) -> Review | None:
         return None
     earlier = kept[-2] if len(kept) > 1 else Review(reply=kept[-1].reply, state="new", by=by)
     return replace(earlier, by=by, undo=True, at=now())
+
+
+def repeated(decision: Review, history: Sequence[Review]) -> Review | None:
+    """The latest decision of *history* where *decision* says the same once more, by the same person; else None."""
+    latest = history[-1] if history else None
+    return latest if latest and replace(decision, undo=latest.undo, at=latest.at) == latest else None
+
+
+def require_seen(histories: Mapping[str, Sequence[Review]], seen: Seen | None) -> None:
+    """Raises: DecidedMeanwhile if the latest decision on a reply is not the one that was *seen*; by reply."""
+    latest = {reply: history[-1] for reply, history in histories.items() if history}
+    times = {reply: latest[reply].at if reply in latest else None for reply in histories}
+    if new := [latest.get(reply) for reply, at in times.items() if seen and reply in seen and seen[reply] != at]:
+        raise DecidedMeanwhile({each.reply: (each.by, each.state) for each in new if each})
 
 
 def leaders(vectors: NDArray[np.float32], alike: float = ALIKE) -> list[int]:
@@ -186,20 +200,20 @@ class Curator:
         items = await asyncio.to_thread(ranked, exchanges, votes, self.encoder)
         return await in_thread(partial(self._marked, items[:limit], state), progress)
 
-    async def decide(self, decisions: Sequence[Review]) -> Sequence[Review]:
+    async def decide(self, decisions: Sequence[Review], *, seen: Seen | None = None) -> Sequence[Review]:
         """
-        Keep *decisions*, all of them or none.
+        Keep *decisions*, all of them or none; what the same person decided just before is not kept twice.
 
-        An approved or corrected reply was on the right route unless another is named.
-        Raises: StoreError for a reply that is not known, InputError for one without an answer to decide on.
+        An approved or corrected reply was on the right route unless another is named. Returns: what counts now.
+        Raises: StoreError for a reply that is not known, InputError for one without an answer to decide on,
+            DecidedMeanwhile for one whose latest decision is not the one in *seen*.
         """
         whole = [await self._completed(decision) for decision in decisions]
-        await self.reviews.add(whole)
-        return whole
+        return await self.reviews.add(whole, seen=seen)
 
-    async def undo(self, replies: Sequence[str], *, by: str) -> Sequence[Review]:
-        """Take back the latest decision on each of *replies*. Raises: StoreError where there is none."""
-        return await self.reviews.undo(replies, by=by)
+    async def undo(self, replies: Sequence[str], *, by: str, seen: Seen | None = None) -> Sequence[Review]:
+        """Take back the latest decision on each of *replies*. Raises: StoreError where there is none, as `decide`."""
+        return await self.reviews.undo(replies, by=by, seen=seen)
 
     async def hints(self, replies: Sequence[str]) -> Mapping[str, tuple[str, tuple[str, ...]]]:
         """Returns: per reply the first of them that asks nearly the same, and kinds of likely personal data."""

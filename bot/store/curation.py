@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.errors import StoreError
-from bot.learning.curation import before_latest
-from bot.messages import Decided, Exchange, Fault, Review, ReviewState
+from bot.learning.curation import before_latest, repeated, require_seen
+from bot.messages import Decided, Exchange, Fault, Review, ReviewState, Seen
 from bot.store.database import Database
 from bot.store.listing import relist
 from bot.store.models import AuditRow, ExchangeRow, ReviewRow, TargetAnswerRow, VoteRow
@@ -22,20 +22,25 @@ class SqlCurationStore:
 
     database: Database
 
-    async def add(self, reviews: Sequence[Review]) -> None:
-        """Raises: StoreError if a reply is not known; then none is kept."""
+    async def add(self, reviews: Sequence[Review], *, seen: Seen | None = None) -> Sequence[Review]:
+        """Returns: what counts now. Raises: StoreError if a reply is not known; then none is kept."""
         async with self.database.writing() as session:
             await _require(session, [review.reply for review in reviews])
-            for review in reviews:
-                await _append(session, review, await _history(session, review.reply))
-            await relist(session, [review.reply for review in reviews])
+            histories = {review.reply: await _history(session, review.reply) for review in reviews}
+            new = [review for review in reviews if repeated(review, histories[review.reply]) is None]
+            require_seen({review.reply: histories[review.reply] for review in new}, seen)
+            for review in new:
+                await _append(session, review, histories[review.reply])
+            await relist(session, [review.reply for review in new])
+        return tuple(repeated(review, histories[review.reply]) or review for review in reviews)
 
-    async def undo(self, replies: Sequence[str], *, by: str) -> Sequence[Review]:
+    async def undo(self, replies: Sequence[str], *, by: str, seen: Seen | None = None) -> Sequence[Review]:
         """Returns: what counts now. Raises: StoreError if nothing is decided about one of *replies*."""
         found = []
         async with self.database.writing() as session:
-            for reply in replies:
-                history = await _history(session, reply)
+            histories = {reply: await _history(session, reply) for reply in replies}
+            require_seen(histories, seen)
+            for reply, history in histories.items():
                 earlier = before_latest(history, by=by)
                 if earlier is None:
                     raise StoreError(f"nothing is decided about reply {reply!r}, so there is nothing to undo")

@@ -149,7 +149,7 @@ class DiscordClient(discord.Client):
             try:
                 return await super().connect(reconnect=reconnect)
             except AttributeError:
-                if self.ws is not None:  # then it is another mistake
+                if getattr(self, "ws", None):  # typed as if it were always there; then it is another mistake
                     raise
             log.warning("Discord's gateway cannot be reached yet", seconds=pause)
             await asyncio.sleep(pause)

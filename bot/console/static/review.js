@@ -8,6 +8,7 @@ const keysOn = document.getElementById('keys-on');
 const wide = matchMedia('(min-width: 62rem)');
 const decided = []; // lists of replies, the latest last
 let loading = 0;
+let busy = false; // a decision is on its way, or the answer after it
 let loaded = Promise.resolve(); // once the chosen answer stands in the pane
 
 const lines = () => [...(list?.querySelectorAll('li[data-reply]') ?? [])];
@@ -38,14 +39,71 @@ async function show(reply) {
     if (mine !== loading) return; // somebody went on meanwhile
     pane.innerHTML = text; // rendered and escaped by our own server
     pane.scrollTop = 0;
+    restore();
   } catch (problem) { say(problem.message); }
 }
 
 function step(by) {
   const all = lines(), now = all.indexOf(current());
   const next = all[now + by];
-  if (next) choose(next);
-  else if (by > 0) say(word('end'));
+  if (next) return choose(next);
+  if (by > 0) say(word('end'));
+}
+
+// What is typed and not kept is remembered by this tab, so that no key and no click loses it.
+const box = () => pane?.querySelector('#right-answer');
+const remembered = (reply) => `draft ${reply}`;
+
+function unkept(reply) {
+  return box() && article().dataset.reply === reply ? box().value !== box().defaultValue : sessionStorage.getItem(remembered(reply)) !== null;
+}
+
+function remember() {
+  const reply = article().dataset.reply, typed = unkept(reply);
+  if (typed) sessionStorage.setItem(remembered(reply), box().value); else sessionStorage.removeItem(remembered(reply));
+  pane.querySelector('#draft').hidden = !typed;
+}
+
+function restore() {
+  if (!box()) return;
+  box().value = sessionStorage.getItem(remembered(article().dataset.reply)) ?? box().value;
+  remember();
+}
+
+function drop() {
+  box().value = box().defaultValue;
+  remember();
+  box().focus();
+}
+
+// The latest decision that stood on the page: whoever decided after it must not be overruled unseen.
+const place = (reply) => list?.querySelector(`[name="seen.${reply}"]`);
+const seen = (reply) => [`seen.${reply}`, (pane?.querySelector(`[name="seen.${reply}"]`) ?? place(reply))?.value ?? ''];
+
+function stands(times) {
+  for (const [reply, at] of Object.entries(times)) {
+    for (const field of document.querySelectorAll(`[name="seen.${reply}"]`)) field.value = at;
+  }
+}
+
+// One after the other: a key that is pressed twice must not decide on the next answer too.
+async function alone(work) {
+  if (busy) return;
+  busy = true;
+  pane?.setAttribute('aria-busy', 'true');
+  try { await work(); } catch (problem) { refused(problem.message); }
+  busy = false;
+  pane?.removeAttribute('aria-busy');
+}
+
+function refused(reason) {
+  if (!article() || !reason) { say(reason); return; }
+  const told = article().querySelector('.refused') ?? document.createElement('p');
+  told.className = 'bad refused';
+  told.setAttribute('role', 'alert');
+  article().prepend(told);
+  told.textContent = reason;
+  told.scrollIntoView({ block: 'nearest' });
 }
 
 function mark(replies, state) {
@@ -65,25 +123,36 @@ async function decide(action, more = {}) {
   const chosen = action === 'correct' ? [] : ticked();
   const replies = chosen.length ? chosen.map((line) => line.dataset.reply) : [at()].filter(Boolean);
   if (!replies.length) return;
-  const fields = [...replies.map((reply) => ['reply', reply]), ['action', action], ...Object.entries(more)];
-  try {
-    const { state } = await post('/review/decide', fields);
+  if (action !== 'correct' && replies.length === 1 && unkept(replies[0])) {
+    say(word('typed'));
+    pane?.querySelector('#draft')?.scrollIntoView({ block: 'center' });
+    return;
+  }
+  const fields = [...replies.map((reply) => ['reply', reply]), ...replies.map(seen), ['action', action], ...Object.entries(more)];
+  await alone(async () => {
+    const { state, seen: times } = await post('/review/decide', fields);
+    if (action === 'correct') sessionStorage.removeItem(remembered(replies[0]));
+    stands(times);
     decided.push(replies);
     mark(replies, state);
     say(word(state));
-    if (list) step(chosen.length ? 0 : 1); else await show(replies[0]);
-  } catch (problem) { say(problem.message); }
+    const last = !chosen.length && current() === lines().at(-1);
+    if (list) await step(chosen.length ? 0 : 1);
+    if (!list || (last && wide.matches)) await show(replies[0]);
+  });
 }
 
 async function undo() {
+  if (busy) return;
   const replies = decided.pop() ?? (!list && at() ? [at()] : null);
   if (!replies) { say(word('nothing')); return; }
-  try {
-    const { state } = await post('/review/undo', replies.map((reply) => ['reply', reply]));
+  await alone(async () => {
+    const { state, seen: times } = await post('/review/undo', [...replies.map((reply) => ['reply', reply]), ...replies.map(seen)]);
+    stands(times);
     mark(replies, state);
     say(word('undone'));
     if (list) await choose(lines().find((line) => line.dataset.reply === replies[0])); else await show(replies[0]);
-  } catch (problem) { say(problem.message); }
+  });
 }
 
 function count() {
@@ -121,7 +190,7 @@ function open() {
 const KEYS = {
   j: () => step(1), k: () => step(-1),
   a: () => decide('approve'), x: () => decide('reject'), p: () => decide('pass'), u: undo,
-  e: async () => { const text = await field('right-answer'); text?.focus(); text?.select(); },
+  e: async () => { const text = await field('right-answer'); text?.focus(); text?.setSelectionRange(text.value.length, text.value.length); },
   r: async () => (await field('right-route'))?.focus(),
   b: async () => (await field('fault'))?.focus(),
   m: () => { const tick = current()?.querySelector('input'); if (tick) { tick.checked = !tick.checked; count(); } },
@@ -148,7 +217,7 @@ function pressed(event) {
   const typing = event.target.matches('input:not([type="checkbox"]), select, textarea');
   if (typing || keys.open || event.ctrlKey || event.metaKey || event.altKey || !keysOn.checked) return;
   const action = KEYS[event.key];
-  if (action) { event.preventDefault(); action(); }
+  if (action) { event.preventDefault(); if (!busy) action(); }
 }
 
 function submitted(event) {
@@ -186,6 +255,9 @@ export function review() {
   keysOn.addEventListener('change', () => localStorage.setItem('keys', keysOn.checked ? 'on' : 'off'));
   document.addEventListener('keydown', pressed);
   document.addEventListener('submit', submitted);
+  document.addEventListener('input', (event) => { if (event.target === box()) remember(); });
+  document.addEventListener('click', (event) => { if (event.target.matches('[data-drop]')) drop(); });
+  restore();
   document.getElementById('open-keys')?.addEventListener('click', () => keys.showModal());
   document.getElementById('open-keys')?.removeAttribute('hidden');
   if (!list) return;
