@@ -154,6 +154,15 @@ async def test_question_that_is_deleted_while_the_bot_is_away_is_not_answered(bo
     assert bot.said() == [] and bot.direct() == [] and await bot.inbox.unfinished() == ()
 
 
+async def test_answer_that_was_begun_goes_when_its_question_is_deleted_while_the_bot_is_away(bot: Bot) -> None:
+    await Moment("reply noted", hangs_at="between").comes(bot)
+    await bot.ann.delete(bot.general.history()[0])
+
+    await bot.restart(says_later)
+
+    assert bot.said() == [] and bot.direct() == [] and await bot.inbox.unfinished() == ()
+
+
 async def test_reply_that_is_deleted_while_the_bot_is_away_is_not_given_again(bot: Bot) -> None:
     await Moment("reply noted", hangs_at="between").comes(bot)
     bot.env.backend.delete_message(bot.general.id, bot.said()[0].id)

@@ -107,11 +107,12 @@ class ReplySheet(ChannelSheet):
         if not self._left_behind:
             return
         near = [m async for m in self.room.history(limit=NEAR, after=discord.Object(self.answered - 1))]
-        if not near or near[0].id != self.answered:
-            raise Deleted("the question was deleted")
         me = self.client.user.id if self.client.user else 0
         mine = [m.id for m in near if m.author.id == me and m.reference and m.reference.message_id == self.answered]
         self.ids = mine or self.ids
+        if not near or near[0].id != self.answered:
+            await super().cut(0)
+            raise Deleted("the question was deleted")
         self._left_behind = False
 
 
