@@ -12,8 +12,8 @@ from uuid import uuid4
 from bot.errors import InputError, StoreError
 from bot.filing import INCOMING
 from bot.holdings import (
-    UPLOADS,
     GAP_DAYS,
+    UPLOADS,
     Chunks,
     DocumentFilter,
     DocumentPage,

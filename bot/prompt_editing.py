@@ -66,11 +66,13 @@ def save(library: PromptLibrary, folder: Path, name: str, text: str) -> Template
 
     Raises: InputError if it cannot be used, StoreError if it cannot be written.
     """
-    versions = [template.version for template in library.all() if template.name == name]
-    if not versions:
+    known = [template for template in library.all() if template.name == name]
+    if not known:
         raise InputError(f"prompt {name!r} does not exist")
     target = folder / name
-    template = checked(name, max(versions) + 1, text)
+    template = checked(name, max(each.version for each in known) + 1, text)
+    if same := next((each for each in known if each.text.strip() == template.text.strip()), None):
+        raise InputError(f"version {same.version} holds the same text; nothing was saved")
     _write(target.with_name(f"{target.name}.v{template.version}.md"), template)
     return library.get(template.label)
 

@@ -68,10 +68,15 @@ def test_text_from_a_browser_is_kept_with_plain_line_ends(tmp_path: Path) -> Non
 def test_each_save_is_a_version_of_its_own_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     library = PromptLibrary(tmp_path, must_exist=False)
 
-    labels = [save(library, tmp_path, GROUNDED, GOOD).label for _ in range(3)]
+    labels = [save(library, tmp_path, GROUNDED, GOOD.replace("Say", word)).label for word in ("Say", "Tell", "Answer")]
 
     assert labels == ["domain/answer@2", "domain/answer@3", "domain/answer@4"]
     assert len(list((tmp_path / "domain").iterdir())) == 3 and library.get(PLAIN).text
+
+
+def test_text_that_a_version_holds_already_is_not_saved_again(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="version 1 holds the same text; nothing was saved"):
+        save(LIBRARY, tmp_path, GROUNDED, (SHIPPED / "domain" / "answer.v1.md").read_text())
 
 
 def test_version_that_somebody_else_saved_meanwhile_is_never_overwritten(tmp_path: Path) -> None:
@@ -92,4 +97,4 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "domain").write_text("in the way")
 
     with pytest.raises(StoreError, match="domain cannot be written"):
-        save(LIBRARY, tmp_path, GROUNDED, (SHIPPED / "domain" / "answer.v1.md").read_text())
+        save(LIBRARY, tmp_path, GROUNDED, GOOD)

@@ -40,7 +40,7 @@ class Accounts(Protocol):
     """Keeps who may sign in. Every change is in the audit log; *by* is who makes it."""
 
     async def add(self, account: Account, *, by: str) -> None:
-        """Raises: StoreError if the name is taken."""
+        """Raises: InputError if the name is taken."""
         ...
 
     async def change(
@@ -56,7 +56,7 @@ class Accounts(Protocol):
         """
         Change what is not None. A new password and a disabled account end the sessions of the account.
 
-        Raises: StoreError if there is no such account, or no admin would be left.
+        Raises: InputError if there is no such account, or no admin would be left.
         """
         ...
 

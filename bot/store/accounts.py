@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.accounts import Account, Role, Session, noted
-from bot.errors import StoreError
+from bot.errors import InputError, StoreError
 from bot.messages import now
 from bot.store.database import Database
 from bot.store.models import AccountRow, AuditRow, SessionRow
@@ -25,7 +25,7 @@ class SqlAccounts:
         """Raises: StoreError if the name is taken."""
         async with self.database.writing() as session:
             if await _row(session, account.name):
-                raise StoreError(f"there is an account {account.name!r} already; choose another name")
+                raise InputError(f"there is an account {account.name!r} already; choose another name")
             session.add(
                 AccountRow(
                     name=account.name,
@@ -57,7 +57,7 @@ class SqlAccounts:
         async with self.database.writing() as session:
             row = await _row(session, name)
             if row is None:
-                raise StoreError(f"there is no account {name!r}; the page of people shows those there are")
+                raise InputError(f"there is no account {name!r}; the page of people shows those there are")
             before = _account(row)
             row.role = role or row.role
             row.disabled = row.disabled if disabled is None else disabled
@@ -138,7 +138,7 @@ async def _row(session: AsyncSession, name: str) -> AccountRow | None:
 async def _require_an_admin(session: AsyncSession, name: str) -> None:
     admins = select(func.count()).where(AccountRow.role == "admin", AccountRow.disabled.is_(False))
     if not await session.scalar(admins):
-        raise StoreError(f"{name!r} is the last admin; make somebody else an admin first")
+        raise InputError(f"{name!r} is the last admin; make somebody else an admin first")
 
 
 def _audited(before: Account, after: Account, by: str, password: str | None) -> AuditRow:
