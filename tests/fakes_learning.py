@@ -33,7 +33,7 @@ class InMemoryCurationStore:
             if review.reply not in self.exchanges.exchanges:
                 raise StoreError(f"reply {review.reply!r} is not known")
         histories = {review.reply: await self.history(review.reply) for review in reviews}
-        counting = [repeated(review, histories[review.reply]) or review for review in reviews]
+        counting = [repeated(review, histories[review.reply], seen) or review for review in reviews]
         new = [review for review in reviews if review in counting]
         require_seen({review.reply: histories[review.reply] for review in new}, seen)
         self.reviews.extend(new)

@@ -103,9 +103,15 @@ def before_latest(history: Sequence[Review], *, by: str) -> Review | None:
     return replace(earlier, by=by, undo=True, at=now())
 
 
-def repeated(decision: Review, history: Sequence[Review]) -> Review | None:
-    """The latest decision of *history* where *decision* says the same once more, by the same person; else None."""
+def repeated(decision: Review, history: Sequence[Review], seen: Seen | None) -> Review | None:
+    """
+    The latest decision of *history*, where *decision* is the same of the same person who had not *seen* it; else None.
+
+    So a key that is pressed twice decides once, and who decides the same once more on purpose is heard.
+    """
     latest = history[-1] if history else None
+    if latest is None or not seen or seen.get(decision.reply, latest.at) == latest.at:
+        return None
     return latest if latest and replace(decision, undo=latest.undo, at=latest.at) == latest else None
 
 

@@ -27,12 +27,12 @@ class SqlCurationStore:
         async with self.database.writing() as session:
             await _require(session, [review.reply for review in reviews])
             histories = {review.reply: await _history(session, review.reply) for review in reviews}
-            new = [review for review in reviews if repeated(review, histories[review.reply]) is None]
+            new = [review for review in reviews if repeated(review, histories[review.reply], seen) is None]
             require_seen({review.reply: histories[review.reply] for review in new}, seen)
             for review in new:
                 await _append(session, review, histories[review.reply])
             await relist(session, [review.reply for review in new])
-        return tuple(repeated(review, histories[review.reply]) or review for review in reviews)
+        return tuple(repeated(review, histories[review.reply], seen) or review for review in reviews)
 
     async def undo(self, replies: Sequence[str], *, by: str, seen: Seen | None = None) -> Sequence[Review]:
         """Returns: what counts now. Raises: StoreError if nothing is decided about one of *replies*."""
