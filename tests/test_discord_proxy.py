@@ -124,8 +124,8 @@ async def test_relay_inside_the_house_is_reached_without_the_proxy_and_the_gatew
 
 
 async def test_doctor_goes_the_same_way(place: Place, proxy: Proxy) -> None:
-    settings = DiscordSettings(api_base_url=place.discord.api_url)
+    settings = DiscordSettings(api_base_url=place.discord.api_url, gateway_url=place.discord.gateway_url)
 
     await check_discord(settings, Secrets(discord_bot_token=SecretStr(place.discord.token)))
 
-    assert proxy.asked_for == {"api"}
+    assert proxy.asked_for == {"api", "gateway"}
