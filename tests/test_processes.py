@@ -34,7 +34,8 @@ def installation(base: BaseModel, folder: Path) -> tuple[Path, Path]:
     config.write_text(f'[storage]\ndirectory = "{folder}/var"\n[model]\nbase = "{base.base}"\n{domain}')
     program.write_text("from bot.cli import main\n\nmain()\n")
     write_rows(
-        rows, [{"question": f"What is {n}?", "passages": [f"{n} is a number."], "answer": f"{n}"} for n in range(24)]
+        rows,
+        [{"question": f"What is {n}?", "passages": [f"{n} is a number. " * 30], "answer": f"{n}"} for n in range(24)],
     )
     return config, rows
 
