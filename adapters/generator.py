@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import structlog
 
 from adapters.base_model import BaseModel
+from adapters.gate.surprise import mean_surprise
 from adapters.registry import NONE, AdapterRegistry
-from adapters.surprise import mean_surprise
 from bot.errors import AdapterNotFound, AdapterUnusable, GenerationError, PromptTooLong
 from bot.messages import Completion, Prompt, Turn
 from bot.ports import OnText, discard

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from adapters.stages import Stages, Status, read_stages, write_stages
-from adapters.training import TrainedAdapter
+from adapters.training.training import TrainedAdapter
 from bot.errors import AdapterNotFound, AdapterUnusable, InputError, StoreError, TrainingError
 from bot.files import whole
 from bot.rows import Row

@@ -16,17 +16,17 @@ from adapters.base_model import BaseModel
 from adapters.datasets.building import DatasetBuilder, rows_to_train
 from adapters.datasets.material import Library
 from adapters.datasets.rows import RowsFile, read_dataset
-from adapters.evaluation import Evaluator
-from adapters.fingerprint import fingerprint
+from adapters.gate.evaluation import Evaluator
+from adapters.gate.fingerprint import fingerprint
 from adapters.generator import TransformersGenerator
-from adapters.processes import is_main, wait_for_all
-from adapters.recipe import Recipe
 from adapters.registry import NONE, PRODUCTION, AdapterRegistry, AdapterVersion, Always
-from adapters.training import train
+from adapters.training.processes import is_main, wait_for_all
+from adapters.training.recipe import Recipe
+from adapters.training.training import train
 from bot import wording
 from bot.assistant import Assistant
 from bot.errors import InputError, PointsmanError
-from bot.examinee import Examinee
+from bot.jobs.examinee import Examinee
 from bot.learning.answers import NearestAnswers, NoAnswers
 from bot.learning.course import Plan, recorded, unwritten
 from bot.learning.curation import Curator

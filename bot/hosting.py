@@ -4,20 +4,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from bot.accounts import Rerun
-from bot.again import reply_of, work_of
 from bot.app import Stores, curator, open_registry, open_stores
 from bot.console.app import console
 from bot.console.oidc import CALLBACK, CompanySignIn
 from bot.console.parts import Parts
+from bot.desks.accounts import Rerun
+from bot.desks.librarian import Librarian
+from bot.desks.prompts import PromptDesk
+from bot.desks.workbench import Workbench
 from bot.errors import InputError
 from bot.health import Health
+from bot.jobs.again import reply_of, work_of
+from bot.jobs.minding import minding_jobs
 from bot.learning.gaps import GapFinder
-from bot.librarian import Librarian
 from bot.messages import GENERAL, Exchange, Reply, Turn
-from bot.minding import minding_jobs
 from bot.privacy.redaction import Redactor
-from bot.prompt_desk import PromptDesk
 from bot.prompts import PromptLibrary, constraints, open_prompts
 from bot.settings import Settings
 from bot.store.accounts import SqlAccounts, SqlSessions
@@ -26,7 +27,6 @@ from bot.store.overview import SqlOverview
 from bot.store.prompt_votes import SqlPromptVotes
 from bot.store.unanswered import SqlUnanswered
 from bot.work import run
-from bot.workbench import Workbench
 from knowledge.catalogue import Catalogue
 from knowledge.encoder import MiniLmEncoder
 

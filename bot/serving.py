@@ -14,10 +14,10 @@ from bot.console.app import console
 from bot.errors import PointsmanError, SettingsError, StoreError
 from bot.health import Health
 from bot.hosting import console_parts
+from bot.jobs.retraining import learning
 from bot.messages import now
 from bot.owner import ownership
 from bot.ports import Connector, Progress
-from bot.retraining import learning
 from bot.settings import Secrets, Settings
 from bot.work import serving_jobs, warming_up
 

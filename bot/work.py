@@ -15,11 +15,12 @@ from uuid import uuid4
 import structlog
 
 from adapters.datasets.building import version_row
-from bot import admission, advising, again, apart, filing, releasing, rerouting
+from bot import admission
 from bot.app import Installation, Stores, dataset_builder, open_installation, open_stores
 from bot.assistant import NOWHERE
 from bot.conversation import understand
 from bot.errors import PointsmanError
+from bot.jobs import advising, again, apart, filing, releasing, rerouting
 from bot.messages import GENERAL, STOPPED, Message
 from bot.owner import ownership
 from bot.ports import Progress, silent

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bot.desks.holdings import PAGE, DocumentFilter, DocumentPage, Labels, ListedDocument
 from bot.errors import RetrievalError
 from bot.files import whole
-from bot.holdings import PAGE, DocumentFilter, DocumentPage, Labels, ListedDocument
 
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 ORDERS: Mapping[str, Callable[[ListedDocument], Any]] = {

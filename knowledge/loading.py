@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from bot import admission
+from bot.desks.holdings import UPLOADS
 from bot.errors import InputError
-from bot.holdings import UPLOADS
 from bot.messages import Document
 
 if TYPE_CHECKING:

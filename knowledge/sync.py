@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from bot.desks.holdings import ListedDocument
 from bot.errors import InputError
-from bot.holdings import ListedDocument
 from bot.messages import Chunk, IngestReport, now
 from bot.ports import Progress, silent
 from knowledge.catalogue import Catalogue

@@ -8,8 +8,8 @@ from datetime import timedelta
 from fakes import MESSAGE, REPLY
 from sqlalchemy import delete, insert, text
 
-from bot.accounts import Account
 from bot.console.parts import Parts
+from bot.desks.accounts import Account
 from bot.messages import Citation, Feedback, Message, Passage, Reply, Review, now
 from bot.store.database import Database
 from bot.store.migrations.versions.version_0006_overview import FILL

@@ -21,7 +21,7 @@ from console_school import School, open_school, rule
 from console_site import PASSWORD
 from PIL import Image
 
-from adapters.recipe import Recipe
+from adapters.training.recipe import Recipe
 from bot.app import train_adapter, training_rows
 from bot.ports import silent
 from bot.work import WORKERS

@@ -18,13 +18,13 @@ from scripted_exam import sit_exam
 from tiny_model import write_base
 
 from bot.app import Installation, Stores, open_installation, open_registry
+from bot.desks.workbench import Workbench
 from bot.learning.router import RouteTeacher
 from bot.messages import Passage, Review
 from bot.ports import silent
 from bot.settings import DatabaseSettings, DomainSettings, ModelSettings, Settings, StorageSettings
 from bot.store.database import open_database
 from bot.work import serving_jobs
-from bot.workbench import Workbench
 
 THINGS = ("parcel", "letter", "ticket", "chair", "lamp", "book")
 BETTER, WORSE = 0.9, 0.1  # shares of the exam that good and bad adapters get right

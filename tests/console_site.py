@@ -13,19 +13,20 @@ from argon2 import PasswordHasher
 from fakes import MESSAGE, REPLY, HashedWordsEncoder
 from sqlalchemy import update
 
-from bot.accounts import ROLES, Account, Rerun, Role
 from bot.app import Stores, open_registry
 from bot.console.app import console
 from bot.console.parts import Parts
 from bot.console.passwords import Passwords
+from bot.desks.accounts import ROLES, Account, Rerun, Role
+from bot.desks.librarian import Librarian
+from bot.desks.prompts import PromptDesk
+from bot.desks.workbench import Workbench
 from bot.errors import PointsmanError
 from bot.health import Health
 from bot.learning.curation import Curator
 from bot.learning.gaps import GapFinder
-from bot.librarian import Librarian
 from bot.messages import Exchange, Feedback, Passage, Reply, Turn
 from bot.privacy.redaction import Redactor
-from bot.prompt_desk import PromptDesk
 from bot.prompts import PromptLibrary
 from bot.settings import (
     AccessSettings,
@@ -48,7 +49,6 @@ from bot.store.models import ExchangeRow
 from bot.store.overview import SqlOverview
 from bot.store.prompt_votes import SqlPromptVotes
 from bot.store.unanswered import SqlUnanswered
-from bot.workbench import Workbench
 from knowledge.catalogue import Catalogue
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from adapters.evaluation import Evaluation
-from adapters.probe import Origin
-from adapters.scoring import Part, RowScore
+from adapters.gate.evaluation import Evaluation
+from adapters.gate.probe import Origin
+from adapters.gate.scoring import Part, RowScore
 
 PARTS: dict[Part, int] = {"answerable": 24, "unanswerable": 24, "general": 24, "surprise": 24, "safety": 12}
 Change = Callable[[RowScore, random.Random], RowScore]

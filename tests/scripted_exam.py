@@ -10,15 +10,15 @@ from fakes import REPLY
 from fakes_learning import InMemoryDatasetStore
 from tiny_model import write_numbers
 
-from adapters.evaluation import Evaluator
-from adapters.gate import Verdict
-from adapters.probe import ProbeRow, shipped_probe
+from adapters.gate.evaluation import Evaluator
+from adapters.gate.gate import Verdict
+from adapters.gate.probe import ProbeRow, shipped_probe
 from adapters.registry import AdapterRegistry
 from bot.app import Installation, evaluator
 from bot.errors import AdapterUnusable
+from bot.jobs.releasing import Releaser
 from bot.messages import Completion, Reply
 from bot.ports import silent
-from bot.releasing import Releaser
 from bot.rows import Row
 
 ANSWERABLE = [row for row in shipped_probe().domain if row.answer is not None]

@@ -12,9 +12,9 @@ from fakes import REPLY, HashedWordsEncoder
 from tiny_model import write_numbers
 from typer.testing import CliRunner
 
-from bot.advising import HeldOut, advise_row, held_out, measured
 from bot.app import open_installation
 from bot.cli import app
+from bot.jobs.advising import HeldOut, advise_row, held_out, measured
 from bot.learning.advice import Circumstances
 from bot.learning.router import RouteTeacher
 from bot.messages import Reply

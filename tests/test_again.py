@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 from fakes import MESSAGE, REPLY, EchoGenerator, FixedAdapters, FixedRetriever, FixedRouter, InMemoryExchangeStore
 
-from bot.accounts import Rerun
-from bot.again import answer_again, preview, reply_of, work_of
 from bot.app import Installation
 from bot.assistant import Assistant
+from bot.desks.accounts import Rerun
 from bot.errors import InputError
+from bot.jobs.again import answer_again, preview, reply_of, work_of
 from bot.learning.answers import NoAnswers
 from bot.messages import Exchange, Passage, Reply, RouteChoice
 from bot.ports import silent

@@ -17,9 +17,9 @@ from fakes_learning import SHIPPING
 from tiny_model import ROOT
 
 from adapters.datasets.building import DatasetBuilder
-from bot.apart import Wish, train_apart
 from bot.app import dataset_builder, open_stores
 from bot.errors import TrainingError
+from bot.jobs.apart import Wish, train_apart
 from bot.learning.course import Course, read_course
 from bot.rows import write_rows
 from bot.settings import DomainSettings, ModelSettings, Settings, StorageSettings

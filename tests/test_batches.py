@@ -7,15 +7,15 @@ import torch
 
 from adapters.base_model import BaseModel
 from adapters.datasets.rows import Dataset, TrainingExample
-from adapters.encoding import Ids, encode
-from adapters.recipe import Recipe
-from adapters.training import train
+from adapters.training.encoding import Ids, encode
+from adapters.training.recipe import Recipe
+from adapters.training.training import train
 from bot.messages import Turn
 
 pytest.importorskip("trl", reason="training is an extra: pip install pointsman[training]")
 
-from adapters.answer_head import score_answers_only  # after the skip: it imports trl
-from adapters.batches import MAX_ROWS, collate, grouped, shared_tokens
+from adapters.training.answer_head import score_answers_only  # after the skip: it imports trl
+from adapters.training.batches import MAX_ROWS, collate, grouped, shared_tokens
 
 PAGES = ("Refunds take five days. Bring the bill with you. " * 4, "The shop opens at nine and closes at six. " * 5)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.desks.holdings import PAGE, PUBLIC, DocumentFilter, ListedDocument
 from bot.errors import RetrievalError
-from bot.holdings import PAGE, PUBLIC, DocumentFilter, ListedDocument
 from knowledge.catalogue import Catalogue
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)

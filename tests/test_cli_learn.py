@@ -15,9 +15,9 @@ from click.testing import Result
 from fakes import MESSAGE, REPLY
 from typer.testing import CliRunner
 
-from bot.accounts import AuditEntry
 from bot.app import open_stores
 from bot.cli import app
+from bot.desks.accounts import AuditEntry
 from bot.messages import Feedback, Passage
 from bot.settings import load_settings
 from bot.store.audit import SqlAudit

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chromium import lines, needed, press, serve, shown, sign_in, wait_for
 
-from bot.accounts import ROLES
+from bot.desks.accounts import ROLES
 
 pytestmark = needed
 SIZES = {"wide": (1300, 900), "narrow": (400, 900)}

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.accounts import Account
 from bot.app import open_stores
+from bot.desks.accounts import Account
 from bot.settings import load_settings
 from bot.store.accounts import SqlAccounts
 

@@ -10,11 +10,11 @@ import pytest
 from aiohttp import web
 from console_site import PASSWORD, Site, open_site, token_in
 
-from bot.accounts import ROLES
 from bot.console import sessions
 from bot.console.app import PAGES
 from bot.console.limits import PER_ACCOUNT, PER_ADDRESS, WINDOW_SECONDS, Attempts
 from bot.console.routes import GUARDED, Route
+from bot.desks.accounts import ROLES
 from bot.messages import now
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/static"}

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from console_site import Site, librarian, open_site
 
-from bot.holdings import ListedDocument, Work
+from bot.desks.holdings import ListedDocument, Work
 from bot.messages import now
 from bot.store.database import open_database
 

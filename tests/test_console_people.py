@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from console_site import PASSWORD, Site, open_site, token_in
 
-from bot.accounts import require_password
+from bot.desks.accounts import require_password
 from bot.errors import InputError
 
 OTHER = "another long password"

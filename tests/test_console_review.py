@@ -10,8 +10,8 @@ import pytest
 from console_site import PASSAGE, Site, open_site
 from fakes import REPLY
 
-from bot.accounts import ReviewFilter
 from bot.console.differences import differences
+from bot.desks.accounts import ReviewFilter
 from bot.errors import GenerationError
 from bot.messages import Exchange, Reply, Review
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fakes import REPLY
 
-from adapters.evaluation import Evaluation, Evaluator
-from adapters.probe import GeneralRow, Probe, ProbeRow, SafetyRow
+from adapters.gate.evaluation import Evaluation, Evaluator
+from adapters.gate.probe import GeneralRow, Probe, ProbeRow, SafetyRow
 from bot.errors import AdapterUnusable, GenerationError
 from bot.messages import Completion, Reply
 

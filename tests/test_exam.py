@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tiny_model import write_numbers
 
-from adapters.exam import Exam, exam_for
-from adapters.probe import shipped_probe
+from adapters.gate.exam import Exam, exam_for
+from adapters.gate.probe import shipped_probe
 from adapters.registry import AdapterRegistry
 from bot.messages import DatasetKind, DatasetVersion
 from bot.rows import write_rows

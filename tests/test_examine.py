@@ -10,11 +10,11 @@ from test_assistant import GENERAL_CHOICE
 from test_broken_adapters import DAMAGE, truncate
 from tiny_model import prompt, registry_of, write_adapter
 
-from adapters.evaluation import Evaluator
-from adapters.fingerprint import fingerprint
-from adapters.gate import examine
+from adapters.gate.evaluation import Evaluator
+from adapters.gate.fingerprint import fingerprint
+from adapters.gate.gate import examine
+from adapters.gate.probe import GeneralRow, Probe, ProbeRow, SafetyRow
 from adapters.generator import TransformersGenerator
-from adapters.probe import GeneralRow, Probe, ProbeRow, SafetyRow
 from bot.app import evaluator as evaluator_of
 from bot.app import open_installation
 from bot.learning.router import RouteTeacher

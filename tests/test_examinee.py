@@ -8,7 +8,7 @@ from fakes import MESSAGE, REPLY, EchoGenerator, FixedAdapters, InMemoryExchange
 from test_assistant import make_assistant
 
 from bot.assistant import Assistant
-from bot.examinee import Examinee, Unkept
+from bot.jobs.examinee import Examinee, Unkept
 from bot.messages import Prompt, now
 from bot.ports import ExchangeStore
 

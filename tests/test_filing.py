@@ -11,9 +11,9 @@ import pytest
 from fakes import FixedRouter, HashedWordsEncoder
 
 from bot.app import Installation, open_installation
+from bot.desks.holdings import PUBLIC, DocumentFilter, ListedDocument
 from bot.errors import InputError
-from bot.filing import UPLOADS, WORKERS, home_of
-from bot.holdings import PUBLIC, DocumentFilter, ListedDocument
+from bot.jobs.filing import UPLOADS, WORKERS, home_of
 from bot.learning.router import RouteTeacher
 from bot.messages import RouteChoice
 from bot.ports import silent

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fakes import MESSAGE, REPLY, HashedWordsEncoder
 
-from bot.holdings import Unanswered
+from bot.desks.holdings import Unanswered
 from bot.learning.gaps import AT_ONCE, GapFinder
 from bot.store.database import Database, open_database
 from bot.store.exchanges import SqlExchangeStore

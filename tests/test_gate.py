@@ -7,10 +7,10 @@ import fakes_gate as made
 import pytest
 from fakes_gate import candidate, production
 
-from adapters.evaluation import Evaluation
-from adapters.gate import MIN_ROWS, Verdict, judge, refused, too_small
-from adapters.probe import shipped_probe
-from adapters.scoring import RowScore
+from adapters.gate.evaluation import Evaluation
+from adapters.gate.gate import MIN_ROWS, Verdict, judge, refused, too_small
+from adapters.gate.probe import shipped_probe
+from adapters.gate.scoring import RowScore
 
 SEEDS = range(20)
 MANY = 100  # seeds: for what chance decides now and then

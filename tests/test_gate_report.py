@@ -10,9 +10,9 @@ import fakes_gate as made
 import pytest
 from fakes_gate import candidate, production
 
-from adapters.evaluation import Evaluation
-from adapters.gate import Verdict, judge, refused
-from adapters.gate_report import draw, page, write_report
+from adapters.gate.evaluation import Evaluation
+from adapters.gate.gate import Verdict, judge, refused
+from adapters.gate.report import draw, page, write_report
 from bot.errors import StoreError
 
 BEFORE = production(0)

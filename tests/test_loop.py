@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fakes import HashedWordsEncoder
 
-from adapters.recipe import Recipe
+from adapters.training.recipe import Recipe
 from bot.app import Installation, curator, dataset_builder, open_installation, train_adapter, training_rows
 from bot.learning.router import RouteTeacher
 from bot.messages import Feedback, Message, Reply, Review

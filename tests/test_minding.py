@@ -13,9 +13,9 @@ from tiny_model import ROOT
 
 from bot import wording
 from bot.app import Stores, open_installation, open_stores
+from bot.jobs.minding import minding_jobs
 from bot.learning.router import RouteTeacher
 from bot.messages import STOPPED, IngestReport, JobStatus
-from bot.minding import minding_jobs
 from bot.owner import ownership
 from bot.ports import Progress, silent
 from bot.settings import DomainSettings, Settings, StorageSettings

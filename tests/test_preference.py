@@ -10,9 +10,9 @@ import torch
 
 from adapters.base_model import BaseModel
 from adapters.datasets.rows import Dataset, PairExample, VoteExample
-from adapters.encoding import Ids, encode
-from adapters.recipe import Recipe
-from adapters.training import TrainedAdapter, train
+from adapters.training.encoding import Ids, encode
+from adapters.training.recipe import Recipe
+from adapters.training.training import TrainedAdapter, train
 from bot.errors import TrainingError
 from bot.messages import Turn
 from bot.ports import silent
@@ -116,8 +116,8 @@ def losses_of_trl(base: BaseModel, recipe: Recipe, rows: list[Ids], start: Path,
     from peft import PeftModel
     from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
-    from adapters.preference import VOTES_AT_ONCE
-    from adapters.trainers import Clock, Ours, arguments
+    from adapters.training.preference import VOTES_AT_ONCE
+    from adapters.training.trainers import Clock, Ours, arguments
 
     own: Any = DPOTrainer if recipe.method == "dpo" else KTOTrainer
     settings: Any = DPOConfig if recipe.method == "dpo" else KTOConfig
@@ -137,7 +137,7 @@ def losses_of_trl(base: BaseModel, recipe: Recipe, rows: list[Ids], start: Path,
 
 @pytest.mark.parametrize("kind", ["dpo", "kto"])
 def test_losses_are_those_of_trls_own_trainer(tiny_base: BaseModel, trained: Path, tmp_path: Path, kind: str) -> None:
-    from adapters.preference import VOTES_AT_ONCE, in_batches
+    from adapters.training.preference import VOTES_AT_ONCE, in_batches
 
     start = trained / "billing" / "1"
     dataset, recipe = (COLOUR_PAIRS, PAIRS) if kind == "dpo" else (even_votes(), VOTES)
@@ -158,7 +158,7 @@ def even_votes() -> Dataset:
 
 
 def test_votes_count_by_their_weight_and_either_side_as_much_as_the_other() -> None:
-    from adapters.preference import balanced
+    from adapters.training.preference import balanced
 
     rows = [{"label": True, "weight": 1.0}, {"label": True, "weight": 2.0}, {"label": False, "weight": 0.5}]
 
@@ -166,7 +166,7 @@ def test_votes_count_by_their_weight_and_either_side_as_much_as_the_other() -> N
 
 
 def test_weights_reach_the_loss(tiny_base: BaseModel, tmp_path: Path) -> None:
-    from adapters.preference import VOTES_AT_ONCE, balanced, in_batches
+    from adapters.training.preference import VOTES_AT_ONCE, balanced, in_batches
 
     recipe = replace(VOTES, max_steps=1)
 
@@ -178,7 +178,7 @@ def test_weights_reach_the_loss(tiny_base: BaseModel, tmp_path: Path) -> None:
 
 
 def test_each_vote_is_taken_once_and_lent_the_answer_of_another() -> None:
-    from adapters.preference import in_batches
+    from adapters.training.preference import in_batches
 
     rows = [{"prompt_ids": [n] * (n % 7), "completion_ids": [n]} for n in range(25)]
 

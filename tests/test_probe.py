@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.gate import too_small
-from adapters.probe import MAX_APPROVED, Probe, ProbeRow, approved_rows, shipped_probe, with_approved
+from adapters.gate.gate import too_small
+from adapters.gate.probe import MAX_APPROVED, Probe, ProbeRow, approved_rows, shipped_probe, with_approved
 from bot import admission
 from bot.grounding import supporting
 from bot.messages import Passage

@@ -10,9 +10,9 @@ import pytest
 
 from adapters.base_model import BaseModel
 from adapters.datasets.rows import read_dataset
-from adapters.processes import is_main, together
-from adapters.recipe import Recipe
-from adapters.training import train
+from adapters.training.processes import is_main, together
+from adapters.training.recipe import Recipe
+from adapters.training.training import train
 from bot.prompts import PromptLibrary
 from bot.rows import write_rows
 

@@ -10,7 +10,7 @@ from tiny_model import write_numbers
 
 from adapters.registry import SHIPPED, AdapterRegistry, Always
 from adapters.stages import FILE, Stages
-from adapters.training import TrainedAdapter
+from adapters.training.training import TrainedAdapter
 from bot.errors import AdapterNotFound, AdapterUnusable, InputError, StoreError, TrainingError
 
 BASE = json.loads((SHIPPED / "training.json").read_text())["base_model"]

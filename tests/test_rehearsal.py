@@ -7,9 +7,9 @@ from peft import LoraConfig, PeftModel
 
 from adapters.base_model import BaseModel
 from adapters.datasets.rows import Dataset, TrainingExample
-from adapters.recipe import Recipe
-from adapters.rehearsal import rehearse
-from adapters.training import train
+from adapters.training.recipe import Recipe
+from adapters.training.rehearsal import rehearse
+from adapters.training.training import train
 from bot.messages import Turn
 from bot.prompts import REFUSAL
 

@@ -11,8 +11,8 @@ from fakes_learning import InMemoryCurationStore, InMemoryDatasetStore
 
 from adapters.registry import AdapterVersion
 from bot.errors import TrainingError
+from bot.jobs.retraining import Retraining, train_apart
 from bot.messages import DatasetVersion, Review
-from bot.retraining import Retraining, train_apart
 from bot.rows import Row
 from bot.settings import DomainSettings, LearningSettings, Settings, StorageSettings
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from fakes import REPLY
 
-from adapters.probe import GeneralRow, ProbeRow, SafetyRow
-from adapters.scoring import score_domain, score_general, score_safety, token_f1
+from adapters.gate.probe import GeneralRow, ProbeRow, SafetyRow
+from adapters.gate.scoring import score_domain, score_general, score_safety, token_f1
 from bot.messages import Citation, Completion, Reply
 
 ROW = ProbeRow(id="r1", question="When?", passages=("Refunds are paid within 14 days.",), answer="within 14 days")

@@ -8,7 +8,7 @@ import pytest
 from fakes import MESSAGE, REPLY
 from sqlalchemy import delete, func, select, text
 
-from bot.accounts import ReviewFilter
+from bot.desks.accounts import ReviewFilter
 from bot.messages import Feedback, Review, now
 from bot.store.curation import SqlCurationStore
 from bot.store.database import Database, open_database

@@ -10,7 +10,7 @@ import pytest
 from fakes import MESSAGE, REPLY
 from sqlalchemy.dialects import postgresql
 
-from bot.accounts import ReviewFilter
+from bot.desks.accounts import ReviewFilter
 from bot.learning.quality import OverviewFilter
 from bot.messages import Feedback, now
 from bot.store import overview

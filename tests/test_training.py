@@ -23,10 +23,10 @@ from tiny_model import write_numbers
 
 from adapters.base_model import EMBEDDED_NAME, BaseModel
 from adapters.datasets.rows import Dataset, TrainingExample, read_dataset
-from adapters.encoding import MIN_ROWS, encode
-from adapters.recipe import Recipe
 from adapters.registry import AdapterRegistry
-from adapters.training import TrainedAdapter, train
+from adapters.training.encoding import MIN_ROWS, encode
+from adapters.training.recipe import Recipe
+from adapters.training.training import TrainedAdapter, train
 from bot.errors import AdapterUnusable, InputError, TrainingError
 from bot.messages import Turn
 from bot.prompts import REFUSAL, PromptLibrary
@@ -257,7 +257,7 @@ def test_training_ends_at_its_deadline_with_what_it_has(tiny_base: BaseModel, da
 
 @pytest.mark.parametrize(("spent", "left"), [(0.0, 0.5), (0.3, 0.5), (0.8, 0.2)])
 def test_learning_rate_falls_with_the_steps_or_the_time_whichever_is_further(spent: float, left: float) -> None:
-    from adapters.trainers import Clock, Ours
+    from adapters.training.trainers import Clock, Ours
 
     trainer: Any = Ours()
     clock = Clock(QUICK, lambda *_: None)

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from bot.accounts import Account, Role, account_name
 from bot.app import open_stores
 from bot.commands.command import AsJson, command, out, print_json, wait_for
+from bot.desks.accounts import Account, Role, account_name
 from bot.errors import InputError
 from bot.settings import Settings
 from bot.store.accounts import SqlAccounts

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from adapters.processes import is_main
-from adapters.recipe import Recipe
 from adapters.registry import PRODUCTION, adapter_row
+from adapters.training.processes import is_main
+from adapters.training.recipe import Recipe
 from bot.app import open_stores, train_adapter, training_rows
 from bot.commands.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.doctor import examine

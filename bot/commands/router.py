@@ -9,10 +9,10 @@ import typer
 from bot.app import open_router_versions
 from bot.commands.command import AsJson, command, out, print_json, print_table, wait_for
 from bot.errors import InputError, PointsmanError
+from bot.jobs.rerouting import version_row
 from bot.learning.router_versions import RouterVersion, RouterVersions
 from bot.owner import ownership
 from bot.progress import progress_bar
-from bot.rerouting import version_row
 from bot.rows import Row
 from bot.settings import Settings
 from bot.work import run

@@ -5,10 +5,10 @@ from functools import partial
 
 from aiohttp import web
 
-from bot.accounts import AuditEntry
 from bot.console.export import Line, download
 from bot.console.routes import Routes
 from bot.console.visits import Visit
+from bot.desks.accounts import AuditEntry
 from bot.errors import InputError
 
 N_ = str  # marks text for the catalogue that is said later

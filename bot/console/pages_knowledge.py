@@ -10,8 +10,8 @@ from aiohttp import web
 
 from bot.console.routes import Routes
 from bot.console.visits import Visit, local
+from bot.desks.holdings import GAP_DAYS, PUBLIC, DocumentFilter, Labels, ListedDocument, Upload
 from bot.errors import InputError
-from bot.holdings import GAP_DAYS, PUBLIC, DocumentFilter, Labels, ListedDocument, Upload
 
 N_ = str  # marks text for the catalogue that is said later
 UPLOAD_BYTES = 100_000_000

@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.accounts import Role
 from bot.console.curves import Curve, curve
 from bot.console.export import Line, download
 from bot.console.routes import Routes
 from bot.console.visits import Visit
+from bot.desks.accounts import Role
 from bot.errors import InputError
 from bot.learning.course import Course
 from bot.learning.exhibits import Adapter, Domain, Undertaking

@@ -9,14 +9,14 @@ from aiohttp import web
 from bot.console.differences import differences
 from bot.console.routes import Routes
 from bot.console.visits import Visit
+from bot.desks.holdings import PUBLIC
+from bot.desks.trials import MOST, Draft, TypedQuestion
 from bot.errors import InputError
-from bot.holdings import PUBLIC
 from bot.learning.comparison import Comparison, Tally
 from bot.messages import GENERAL
 from bot.prompt_choices import Choice, choice_row
 from bot.prompt_editing import checked, given, remarks
 from bot.prompts import Template
-from bot.trials import MOST, Draft, TypedQuestion
 
 N_ = str  # marks text for the catalogue that is said later
 ONE = "/prompts/of/{route}/{task}"

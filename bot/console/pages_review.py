@@ -9,12 +9,12 @@ from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
 
-from bot.accounts import ListedAnswer, Outcome, Rerun, ReviewFilter, Vote
 from bot.console.differences import differences
 from bot.console.export import Line, download
 from bot.console.ports import Redact
 from bot.console.routes import Routes, refusal
 from bot.console.visits import Visit, local
+from bot.desks.accounts import ListedAnswer, Outcome, Rerun, ReviewFilter, Vote
 from bot.errors import DecidedMeanwhile, InputError
 from bot.learning.curation import weight
 from bot.messages import GENERAL, Exchange, Fault, Review, ReviewState, Seen, Turn

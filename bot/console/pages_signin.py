@@ -5,11 +5,11 @@ import math
 import structlog
 from aiohttp import web
 
-from bot.accounts import Account
 from bot.console import oidc
 from bot.console.routes import Routes, refusal
 from bot.console.sessions import SignedIn
 from bot.console.visits import THEMES, Visit, local
+from bot.desks.accounts import Account
 from bot.errors import InputError, SignInError
 
 log = structlog.get_logger()

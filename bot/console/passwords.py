@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from bot.accounts import Account, require_password
+from bot.desks.accounts import Account, require_password
 
 AT_ONCE = 2  # a hash takes 64 MB and 50 ms by design; so many sign-ins share the machine
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bot.accounts import Account, AuditEntry, Choices, Rerun, ReviewFilter, ReviewPage, Role, Session
-from bot.holdings import (
+from bot.desks.accounts import Account, AuditEntry, Choices, Rerun, ReviewFilter, ReviewPage, Role, Session
+from bot.desks.holdings import (
     Chunks,
     DocumentFilter,
     DocumentPage,
@@ -17,6 +17,7 @@ from bot.holdings import (
     Upload,
     Work,
 )
+from bot.desks.trials import Draft, PastQuestion, Preview, TypedQuestion
 from bot.learning.comparison import Comparison, Tally
 from bot.learning.course import Course
 from bot.learning.exhibits import Domain, Router, Undertaking
@@ -24,7 +25,6 @@ from bot.learning.quality import OpenQuestion, Overview, OverviewFilter
 from bot.messages import DatasetVersion, Exchange, Feedback, Reply, Review, Seen, Turn
 from bot.prompt_choices import Choice
 from bot.prompts import PromptLibrary, Template
-from bot.trials import Draft, PastQuestion, Preview, TypedQuestion
 
 Again = Callable[[Exchange, Rerun], Awaitable[Reply]]
 """Answers a stored question in another way; nothing of it is stored. Raises: PointsmanError."""

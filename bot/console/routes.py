@@ -13,10 +13,10 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
-from bot.accounts import Role, Session
 from bot.console.parts import Parts
 from bot.console.sessions import SignedIn, same
 from bot.console.visits import NO_FORM, Form, Visit, form_token
+from bot.desks.accounts import Role, Session
 from bot.errors import InputError, PointsmanError
 
 log = structlog.get_logger()

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from bot.accounts import Account, Session
 from bot.console.ports import Sessions
+from bot.desks.accounts import Account, Session
 from bot.messages import now
 
 COOKIE = "pointsman_session"

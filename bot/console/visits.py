@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from aiohttp import web
 from multidict import MultiDict, MultiDictProxy
 
-from bot.accounts import Account, Role, Session
 from bot.console.catalogue import Language
 from bot.console.parts import Parts
+from bot.desks.accounts import Account, Role, Session
 from bot.errors import InputError
 
 FORM_COOKIE = "pointsman_form"  # stands in for a session's CSRF token where nobody is signed in yet

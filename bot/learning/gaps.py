@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bot.holdings import Gap, Unanswered
+from bot.desks.holdings import Gap, Unanswered
 from bot.learning.curation import leaders
 from bot.learning.sameness import sense
 from bot.ports import Encoder

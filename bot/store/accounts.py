@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.accounts import Account, Role, Session, noted
+from bot.desks.accounts import Account, Role, Session, noted
 from bot.errors import InputError, StoreError
 from bot.messages import now
 from bot.store.database import Database

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from bot.accounts import AuditEntry
+from bot.desks.accounts import AuditEntry
 from bot.messages import now
 from bot.store.database import Database
 from bot.store.models import AuditRow

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.accounts import Choices, ListedAnswer, ReviewFilter, ReviewPage
+from bot.desks.accounts import Choices, ListedAnswer, ReviewFilter, ReviewPage
 from bot.errors import InputError
 from bot.learning.curation import REASONS, WINDOW
 from bot.messages import GENERAL, REVIEWED, Feedback, ReviewState

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import case, distinct, func, select
 
+from bot.desks.trials import PastQuestion
 from bot.learning.comparison import Tally
 from bot.store.database import Database
 from bot.store.listing import PLACE
 from bot.store.models import ExchangeRow, ListedRow, VoteRow
-from bot.trials import PastQuestion
 
 
 @dataclass(frozen=True, slots=True)

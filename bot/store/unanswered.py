@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import or_, select
 
-from bot.holdings import Unanswered
+from bot.desks.holdings import Unanswered
 from bot.messages import GENERAL
 from bot.store.database import Database
 from bot.store.models import ExchangeRow

@@ -27,7 +27,7 @@ from typing import Any
 from bench_reading import f1
 from tables import DATA, WORK, rows_of, show
 
-from adapters.recipe import Recipe
+from adapters.training.recipe import Recipe
 from bot.app import Installation, curator, dataset_builder, open_installation, train_adapter, training_rows
 from bot.learning.curation import QueueItem
 from bot.messages import Feedback, Message, Reply, Review, now
@@ -273,7 +273,7 @@ async def measure(here: Installation, adapter: str, questions: Sequence[Question
 
 
 async def general(here: Installation, adapter: str) -> Any:
-    from adapters.probe import shipped_probe
+    from adapters.gate.probe import shipped_probe
     from bot.app import evaluator
 
     probe = replace(shipped_probe(), domain=(), safety=())

@@ -29,8 +29,8 @@ from tables import WORK, show
 
 from adapters.base_model import BaseModel
 from adapters.datasets.rows import Dataset, PairExample, TrainingExample, VoteExample
-from adapters.encoding import Ids, encode
-from adapters.recipe import Recipe
+from adapters.training.encoding import Ids, encode
+from adapters.training.recipe import Recipe
 from bot.messages import DatasetKind, Passage, Turn
 from bot.ports import silent
 from bot.prompts import GROUNDED, PromptLibrary
@@ -123,8 +123,8 @@ def makers() -> dict[str, Callable[..., Any]]:
 
 
 def our_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, folder: str) -> Any:
-    from adapters.preference import dpo_trainer, kto_trainer
-    from adapters.trainers import Clock, sft_trainer
+    from adapters.training.preference import dpo_trainer, kto_trainer
+    from adapters.training.trainers import Clock, sft_trainer
 
     make = {"sft": sft_trainer, "dpo": dpo_trainer, "kto": kto_trainer}[recipe.method]
     return make(model, base, rows, recipe, Clock(recipe, silent), folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters.base_model import BaseModel
 from adapters.datasets.rows import read_dataset
-from adapters.training import train
+from adapters.training.training import train
 from bot.prompts import PromptLibrary
 
 if __name__ == "__main__":

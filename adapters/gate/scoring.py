@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.datasets.material import normal
-from adapters.probe import GeneralRow, Origin, ProbeRow, SafetyRow
+from adapters.gate.probe import GeneralRow, Origin, ProbeRow, SafetyRow
 from bot.grounding import SUPPORTED, support, without_markers
 from bot.messages import Completion, Reply
 

@@ -5,10 +5,10 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
 
-from bot.accounts import Rerun
 from bot.app import Installation
+from bot.desks.accounts import Rerun
 from bot.errors import InputError, PointsmanError
-from bot.examinee import Unkept
+from bot.jobs.examinee import Unkept
 from bot.learning.answers import NoAnswers
 from bot.messages import GENERAL, Citation, Exchange, Message, Passage, Reply
 from bot.ports import Progress

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.evaluation import Evaluation
-from adapters.probe import Origin
-from adapters.scoring import Part, RowScore
+from adapters.gate.evaluation import Evaluation
+from adapters.gate.probe import Origin
+from adapters.gate.scoring import Part, RowScore
 
 RESAMPLES = 2_000
 FLIPS = 4_999

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from adapters.datasets.building import HELD_OUT, TRAIN
 from adapters.datasets.material import normal
+from adapters.gate.scoring import token_f1
 from adapters.registry import NONE, AdapterVersion
-from adapters.scoring import token_f1
 from bot.app import Installation
-from bot.examinee import Unkept
+from bot.jobs.examinee import Unkept
 from bot.learning.advice import Circumstances, Measured, Way, advise
 from bot.learning.schedule import approved_since
 from bot.messages import GENERAL, Message, Reply, now

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.holdings import Labels
+from bot.desks.holdings import Labels
 from bot.messages import Reply
 
 MOST = 5  # questions of a preview: each takes the model some seconds

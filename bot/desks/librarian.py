@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
-from bot.errors import InputError, StoreError
-from bot.filing import INCOMING
-from bot.holdings import (
+from bot.desks.holdings import (
     GAP_DAYS,
     UPLOADS,
     Chunks,
@@ -27,6 +25,8 @@ from bot.holdings import (
     Work,
     may_see,
 )
+from bot.errors import InputError, StoreError
+from bot.jobs.filing import INCOMING
 from bot.learning.gaps import GapFinder
 from bot.messages import EVERYONE, ListedJob, Passage, now
 from bot.ports import JobQueue

@@ -1,5 +1,5 @@
 """
-TRL's trainers for pairs of answers (DPO) and votes (KTO); takes seconds to import, as adapters.trainers does.
+TRL's trainers for pairs of answers (DPO) and votes (KTO); takes seconds to import, as adapters.training.trainers does.
 
 Both ask by how much the adapter moved away from where it started. What the start says about every row is computed once,
 before the first step, and kept for a training that goes on after a kill.
@@ -19,11 +19,11 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.kto_config import KTOConfig
 from trl.trainer.kto_trainer import DataCollatorForUnpairedPreference, KTOTrainer
 
-from adapters.answer_head import score_answers_only
 from adapters.base_model import BaseModel
-from adapters.encoding import Ids
-from adapters.recipe import Recipe
-from adapters.trainers import Clock, Ours, arguments
+from adapters.training.answer_head import score_answers_only
+from adapters.training.encoding import Ids
+from adapters.training.recipe import Recipe
+from adapters.training.trainers import Clock, Ours, arguments
 from bot.errors import TrainingError
 from bot.files import whole
 

@@ -18,16 +18,16 @@ from typing import Any
 from bot import admission
 from bot.app import Installation, router_changes
 from bot.conversation import understand
+from bot.desks.holdings import UPLOADED, UPLOADS
 from bot.errors import InputError, StoreError
 from bot.files import whole
 from bot.grounding import too_weak
-from bot.holdings import UPLOADED, UPLOADS
+from bot.jobs.traces import held_of
 from bot.messages import GENERAL, IngestReport, Message
 from bot.ports import Progress
 from bot.progress import in_thread
 from bot.rows import Row
 from bot.store.usage import INGESTED
-from bot.traces import held_of
 from knowledge.loading import ROWS, Source, find_sources
 
 Payload = Mapping[str, Any]

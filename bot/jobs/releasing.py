@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from adapters.evaluation import Evaluation, Evaluator
-from adapters.exam import Exam, exam_for
-from adapters.gate import Examination, Verdict, examine
-from adapters.gate_report import write_report
+from adapters.gate.evaluation import Evaluation, Evaluator
+from adapters.gate.exam import Exam, exam_for
+from adapters.gate.gate import Examination, Verdict, examine
+from adapters.gate.report import write_report
 from adapters.registry import NONE, PRODUCTION, SHIPPED_LABEL, AdapterRegistry
 from adapters.stages import Stages, stages_row
 from bot.app import Installation, evaluator

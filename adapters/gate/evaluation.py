@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from adapters.probe import GeneralRow, Probe, ProbeRow, SafetyRow
-from adapters.scoring import Part, RowScore, score_domain, score_general, score_safety
+from adapters.gate.probe import GeneralRow, Probe, ProbeRow, SafetyRow
+from adapters.gate.scoring import Part, RowScore, score_domain, score_general, score_safety
 from bot.errors import AdapterUnusable, StoreError
 from bot.files import whole
 from bot.messages import Completion, Reply, now

@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from bot.again import reply_of
+from bot.desks.trials import MOST, Compared, Draft, PastQuestion, Preview, TypedQuestion
 from bot.errors import InputError
+from bot.jobs.again import reply_of
 from bot.learning.comparison import Tally
 from bot.messages import JobStatus, now
 from bot.ports import AuditLog, ExchangeStore, JobQueue
@@ -16,7 +17,6 @@ from bot.prompt_choices import Choice, Trial, choice_row, read_choices, write_ch
 from bot.prompt_editing import checked, save
 from bot.prompts import PromptLibrary, Template
 from bot.store.prompt_votes import SqlPromptVotes
-from bot.trials import MOST, Compared, Draft, PastQuestion, Preview, TypedQuestion
 
 PREVIEW = "preview"  # the kind of job
 KEPT = 5  # previews that have ended: they hold answers, which nobody else needs

@@ -15,12 +15,12 @@ from transformers import TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from adapters.answer_head import score_answers_only
 from adapters.base_model import BaseModel
-from adapters.batches import collate, grouped
-from adapters.encoding import Ids
-from adapters.processes import together
-from adapters.recipe import Recipe
+from adapters.training.answer_head import score_answers_only
+from adapters.training.batches import collate, grouped
+from adapters.training.encoding import Ids
+from adapters.training.processes import together
+from adapters.training.recipe import Recipe
 from bot.learning.course import OnStep, unwritten
 from bot.ports import Progress
 

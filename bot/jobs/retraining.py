@@ -16,9 +16,9 @@ import structlog
 
 from adapters.datasets.building import SEED
 from adapters.registry import AdapterVersion
-from bot.apart import train_apart
 from bot.app import Installation
 from bot.errors import PointsmanError
+from bot.jobs.apart import train_apart
 from bot.learning.schedule import approved_since, is_due
 from bot.messages import now
 from bot.ports import AuditLog, CurationStore, DatasetStore, silent

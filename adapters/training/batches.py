@@ -1,7 +1,7 @@
 """
 Which rows of supervised training go through the model together: those that share most of their prompt.
 
-Questions about the same passages differ in their last words only, and adapters.answer_head reads what they share once.
+Questions about the same passages differ in their last words only, and `answer_head` reads what they share once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from adapters.encoding import Ids
+from adapters.training.encoding import Ids
 
 SHARED = 0.7  # of a row's tokens have to be the group's for it to be worth waiting for
 MAX_ROWS, MAX_TOKENS = 8, 1536  # of a group, what is shared counted once: memory grows with the square

@@ -10,10 +10,10 @@ import math
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from adapters.evaluation import Evaluation, Evaluator
-from adapters.paired import Comparison, Pairs, citations
-from adapters.probe import Probe
-from adapters.scoring import Part
+from adapters.gate.evaluation import Evaluation, Evaluator
+from adapters.gate.paired import Comparison, Pairs, citations
+from adapters.gate.probe import Probe
+from adapters.gate.scoring import Part
 from bot.errors import AdapterNotFound, AdapterUnusable
 from bot.ports import Progress, silent
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, cast
 from adapters.adapter_files import NUMBERS, write_adapter
 from adapters.base_model import BaseModel
 from adapters.datasets.rows import Dataset
-from adapters.encoding import Ids, encode
-from adapters.processes import is_main, wait_for_all
-from adapters.recipe import Recipe
-from adapters.rehearsal import rehearse
+from adapters.training.encoding import Ids, encode
+from adapters.training.processes import is_main, wait_for_all
+from adapters.training.recipe import Recipe
+from adapters.training.rehearsal import rehearse
 from bot.errors import AdapterUnusable, TrainingError
 from bot.learning.course import OnStep, unwritten
 from bot.messages import now
@@ -94,7 +94,7 @@ class _Training:
         progress(0, 0, "Loading the model to train")
         from transformers import PrinterCallback, set_seed
 
-        from adapters.trainers import Clock
+        from adapters.training.trainers import Clock
 
         clock = Clock(self.recipe, progress, on_step)
         checkpoint = self._last_checkpoint()
@@ -118,10 +118,10 @@ class _Training:
 
     def _trainer(self) -> Callable[..., Any]:
         if self.recipe.method == "sft":
-            from adapters.trainers import sft_trainer
+            from adapters.training.trainers import sft_trainer
 
             return sft_trainer
-        from adapters.preference import dpo_trainer, kto_trainer
+        from adapters.training.preference import dpo_trainer, kto_trainer
 
         return dpo_trainer if self.recipe.method == "dpo" else kto_trainer
 

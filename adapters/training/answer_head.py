@@ -1,5 +1,5 @@
 """
-A language model's last steps as training needs them; takes seconds to import, as adapters.trainers does.
+A language model's last steps as training needs them; takes seconds to import, as adapters.training.trainers does.
 
 TRL computes the wide output layer for every token unless it runs on a GPU; with 49,152 words that costs as much as the
 rest of the model, so here it is computed for answer tokens only. And what the rows of a batch begin with alike is read

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, cast, get_args
 
-from adapters.recipe import Recipe
 from adapters.registry import PRODUCTION
+from adapters.training.recipe import Recipe
 from bot.app import Installation, train_adapter, training_rows
 from bot.errors import InputError, PointsmanError, TrainingError
 from bot.messages import DatasetKind

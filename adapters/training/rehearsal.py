@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.base_model import BaseModel
 from adapters.datasets.rows import example
-from adapters.encoding import Ids
+from adapters.training.encoding import Ids
 from bot.prompts import PLAIN, PromptLibrary
 from bot.rows import read_rows
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.datasets.building import HELD_OUT, TRAIN
-from adapters.probe import Probe, approved_rows, shipped_probe, with_approved
+from adapters.gate.probe import Probe, approved_rows, shipped_probe, with_approved
 from adapters.registry import NONE, AdapterVersion
 from bot.errors import InputError
 from bot.messages import DatasetVersion

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from adapters.evaluation import Evaluation
-from adapters.gate import PERPLEXITY, Check, Verdict
-from adapters.scoring import Part, RowScore
+from adapters.gate.evaluation import Evaluation
+from adapters.gate.gate import PERPLEXITY, Check, Verdict
+from adapters.gate.scoring import Part, RowScore
 from bot.files import whole
 from bot.messages import now
 
