@@ -16,6 +16,7 @@ pytest.importorskip("trl", reason="training is an extra: pip install pointsman[t
 
 from adapters.training.answer_head import score_answers_only  # after the skip: it imports trl
 from adapters.training.batches import MAX_ROWS, collate, grouped, shared_tokens
+from adapters.training.trainers import arguments
 
 PAGES = ("Refunds take five days. Bring the bill with you. " * 4, "The shop opens at nine and closes at six. " * 5)
 
@@ -90,9 +91,21 @@ def test_rows_of_different_pages_may_be_in_one_batch(tiny_base: BaseModel, rows:
     torch.testing.assert_close(each, torch.stack(plain), rtol=1e-4, atol=1e-5)
 
 
-def test_a_step_is_so_many_groups(tiny_base: BaseModel, tmp_path: Path) -> None:
+def test_a_group_is_no_larger_than_a_step(rows: list[Ids]) -> None:
+    assert {len(group) for group in grouped(rows, at_most=3)} == {3}
+
+
+def test_rows_that_go_together_get_as_many_steps_as_others(tiny_base: BaseModel, tmp_path: Path) -> None:
     dataset = Dataset(hash="pages", path=tmp_path / "pages.jsonl", label="pages", examples=EXAMPLES)
+    recipe = Recipe(rank=4, rows_per_step=2, rehearsal=0)
 
-    trained = train(tiny_base, dataset, tmp_path, recipe=Recipe(rank=4, rows_per_step=2, rehearsal=0))
+    trained = train(tiny_base, dataset, tmp_path, recipe=recipe)
 
-    assert (trained.numbers["rows"], trained.numbers["steps"]) == (24, 6)  # three passes over four groups
+    assert trained.numbers["steps"] == len(trained.numbers["loss"]) == recipe.steps(24) == 24
+
+
+@pytest.mark.parametrize(("rows_at_once", "in_turn"), [(1, 8), (2.6, 4), (8, 1)])
+def test_a_step_holds_at_least_as_many_rows_however_they_are_grouped(rows_at_once: float, in_turn: int) -> None:
+    settings = arguments(Recipe(rows_per_step=8), "", 24, rows_at_once=rows_at_once)
+
+    assert settings["gradient_accumulation_steps"] == in_turn

@@ -33,6 +33,7 @@ def installation(base: BaseModel, folder: Path) -> tuple[Path, Path]:
     domain = '[[domains]]\nname = "billing"\ndescription = "Invoices"\n'
     config.write_text(f'[storage]\ndirectory = "{folder}/var"\n[model]\nbase = "{base.base}"\n{domain}')
     program.write_text("from bot.cli import main\n\nmain()\n")
+    # No two begin alike: a step is then of eight groups, which two processes can share evenly.
     write_rows(
         rows,
         [{"question": f"What is {n}?", "passages": [f"{n} is a number. " * 30], "answer": f"{n}"} for n in range(24)],

@@ -17,8 +17,12 @@ SHARED = 0.7  # of a row's tokens have to be the group's for it to be worth wait
 MAX_ROWS, MAX_TOKENS = 8, 1536  # of a group, what is shared counted once: memory grows with the square
 
 
-def grouped(rows: Sequence[Ids]) -> list[list[Ids]]:
-    """The *rows*, in groups that begin with the same tokens; a row that is like no other is a group of its own."""
+def grouped(rows: Sequence[Ids], *, at_most: int = MAX_ROWS) -> list[list[Ids]]:
+    """
+    The *rows*, in groups that begin with the same tokens; a row that is like no other is a group of its own.
+
+    No group has more than *at_most* rows, those of one training step, or than MAX_ROWS.
+    """
     groups: list[list[Ids]] = []
     tokens = 0
     for row in sorted(rows, key=lambda each: each["input_ids"]):
@@ -27,7 +31,7 @@ def grouped(rows: Sequence[Ids]) -> list[list[Ids]]:
         if (
             groups
             and alike >= SHARED * max(len(ids), len(groups[-1][0]["input_ids"]))
-            and len(groups[-1]) < MAX_ROWS
+            and len(groups[-1]) < min(at_most, MAX_ROWS)
             and tokens + len(ids) - alike <= MAX_TOKENS
         ):
             groups[-1].append(row)

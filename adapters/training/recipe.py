@@ -25,9 +25,7 @@ class Recipe:
     beta: float = 0.1  # dpo and kto: how much moving away from the start costs
     rows_per_step: int = 8
     max_steps: int | None = None  # None: one pass over the rows, or up to MAX_PASSES where they are few
-    rehearsal: float = (
-        0.15  # sft: general questions to be rehearsed, by the number of rows; see adapters.training.rehearsal
-    )
+    rehearsal: float = 0.15  # sft: rows to be rehearsed, by the number of rows; see `rehearsal`
     deadline_seconds: float | None = None  # ends earlier, with the learning rate at 0 all the same
     max_tokens: int = 1024  # longer rows are refused
     seed: int = 17

@@ -4,6 +4,7 @@ TRL's supervised trainer as small machines need it: rows come one at a time, so 
 Takes seconds to import: imported where a training begins.
 """
 
+import math
 import time
 from typing import Any
 
@@ -28,11 +29,12 @@ WARM_UP = 0.05  # share of the steps
 
 
 def sft_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, clock: "Clock", folder: str) -> Any:
-    """The trainer for rows with one answer each; rows with the same passages count as one in a step."""
-    groups = grouped(rows)
+    """The trainer for rows with one answer each; on a CPU, rows with the same passages go through together."""
+    groups = grouped(rows, at_most=1 if torch.cuda.is_available() else recipe.rows_per_step)
+    settings = arguments(recipe, folder, len(rows), rows_at_once=len(rows) / len(groups))
     trainer = AnswerTrainer(
         model=model,
-        args=SFTConfig(**arguments(recipe, folder, len(groups), rows_at_once=1), max_length=None),
+        args=SFTConfig(**settings | {"per_device_train_batch_size": 1}, max_length=None),
         train_dataset=Dataset.from_list([{"rows": group} for group in groups]),
         data_collator=collate,
         processing_class=base.tokenizer,
@@ -42,13 +44,15 @@ def sft_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, cl
     return trainer
 
 
-def arguments(recipe: Recipe, folder: str, rows: int, *, rows_at_once: int) -> dict[str, Any]:
-    """What the trainers' settings have in common; *rows_at_once* of the *rows* go through the model together."""
+def arguments(recipe: Recipe, folder: str, rows: int, *, rows_at_once: float) -> dict[str, Any]:
+    """
+    What the trainers' settings have in common; *rows_at_once* of the *rows*, on average, go through the model together.
+    """
     gpu = torch.cuda.is_available()
-    in_turn = max(1, round(recipe.rows_per_step / rows_at_once / together().num_processes))
+    in_turn = math.ceil(recipe.rows_per_step / rows_at_once / together().num_processes)
     return {
         "output_dir": folder,
-        "per_device_train_batch_size": rows_at_once,
+        "per_device_train_batch_size": round(rows_at_once),
         "gradient_accumulation_steps": in_turn,
         "max_steps": recipe.steps(rows),
         "learning_rate": recipe.rate,
