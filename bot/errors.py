@@ -4,7 +4,9 @@ Everything that can go wrong, as one tree. Messages name the thing and the remed
 PointsmanError
   SettingsError        at start-up only; names the setting
   InputError           a file, row or argument of the caller is unusable
-    DecidedMeanwhile   .latest: who decided what since the caller looked
+    NotFound           there is no such thing, or not any more
+    Conflict           somebody else, or something that runs, came first
+      DecidedMeanwhile .latest: who decided what since the caller looked
   ConnectorError       Slack or Discord refused or dropped us
     ConnectorBusy      for the moment only
   RetrievalError       the index or the embedding model cannot be used
@@ -33,7 +35,15 @@ class InputError(PointsmanError):
     """What the caller gave cannot be used."""
 
 
-class DecidedMeanwhile(InputError):
+class NotFound(InputError):
+    """There is no such thing, or not any more."""
+
+
+class Conflict(InputError):
+    """Somebody else, or something that runs, came first."""
+
+
+class DecidedMeanwhile(Conflict):
     """Somebody has decided on replies since the caller looked at them."""
 
     def __init__(self, latest: Mapping[str, tuple[str, str]]) -> None:

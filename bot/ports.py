@@ -233,8 +233,8 @@ class CurationStore(Protocol):
     """
     Keeps what reviewers decided, every decision: the newest on a reply counts, and each can be taken back.
 
-    Changes return what counts now. They change nothing and raise StoreError for a reply without what they need,
-    DecidedMeanwhile where the latest decision on a reply in *seen* is another one.
+    Changes return what counts now. They change nothing and raise NotFound for a reply that is not known, Conflict where
+    there is nothing to take back, DecidedMeanwhile where the latest decision on a reply in *seen* is another one.
     """
 
     async def add(self, reviews: Sequence[Review], *, seen: Seen | None = None) -> Sequence[Review]: ...

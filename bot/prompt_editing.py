@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bot.errors import InputError, StoreError
+from bot.errors import Conflict, InputError, NotFound, StoreError
 from bot.messages import Passage
 from bot.prompts import REFUSAL, PromptLibrary, Template, parse_template
 
@@ -68,11 +68,11 @@ def save(library: PromptLibrary, folder: Path, name: str, text: str) -> Template
     """
     known = [template for template in library.all() if template.name == name]
     if not known:
-        raise InputError(f"prompt {name!r} does not exist")
+        raise NotFound(f"prompt {name!r} does not exist")
     target = folder / name
     template = checked(name, max(each.version for each in known) + 1, text)
     if same := next((each for each in known if each.text.strip() == template.text.strip()), None):
-        raise InputError(f"version {same.version} holds the same text; nothing was saved")
+        raise Conflict(f"version {same.version} holds the same text; nothing was saved")
     _write(target.with_name(f"{target.name}.v{template.version}.md"), template)
     return library.get(template.label)
 

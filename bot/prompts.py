@@ -20,7 +20,7 @@ from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from bot.errors import InputError, PromptTooLong, SettingsError, StoreError
+from bot.errors import InputError, NotFound, PromptTooLong, SettingsError, StoreError
 from bot.messages import Passage, Prompt, Turn
 from bot.ports import TokenCounter
 from bot.prompt_choices import Choice, read_choices
@@ -129,17 +129,15 @@ class PromptLibrary:
         """
         The template called `name` (the version in use) or `name@version`.
 
-        Raises: InputError with the names that exist.
+        Raises: NotFound with the names that exist.
         """
         name, _, version = label.partition("@")
         versions = self._known().get(name)
         if versions is None:
-            raise InputError(f"prompt {name!r} does not exist; there are: {', '.join(sorted(self._known()))}")
+            raise NotFound(f"prompt {name!r} does not exist; there are: {', '.join(sorted(self._known()))}")
         wanted = int(version) if version.isdecimal() else None if version else self.choice(name).version
         if wanted not in versions:
-            raise InputError(
-                f"prompt {name!r} has no version {version}; it has: {', '.join(map(str, sorted(versions)))}"
-            )
+            raise NotFound(f"prompt {name!r} has no version {version}; it has: {', '.join(map(str, sorted(versions)))}")
         return versions[wanted]
 
     def choice(self, name: str) -> Choice:

@@ -10,7 +10,7 @@ from fakes import MESSAGE, REPLY, InMemoryExchangeStore, InMemoryFeedbackStore
 
 from adapters.datasets.building import DatasetBuilder
 from adapters.datasets.material import Library
-from bot.errors import StoreError
+from bot.errors import Conflict, NotFound
 from bot.learning.curation import before_latest, repeated, require_seen
 from bot.messages import DatasetSource, DatasetVersion, Decided, Exchange, Feedback, Passage, Reply, Review, Seen
 from bot.ports import WriteVersion
@@ -31,7 +31,7 @@ class InMemoryCurationStore:
     async def add(self, reviews: Sequence[Review], *, seen: Seen | None = None) -> Sequence[Review]:
         for review in reviews:
             if review.reply not in self.exchanges.exchanges:
-                raise StoreError(f"reply {review.reply!r} is not known")
+                raise NotFound(f"reply {review.reply!r} is not known")
         histories = {review.reply: await self.history(review.reply) for review in reviews}
         counting = [repeated(review, histories[review.reply], seen) or review for review in reviews]
         new = [review for review in reviews if review in counting]
@@ -44,7 +44,7 @@ class InMemoryCurationStore:
         found = [before_latest(await self.history(reply), by=by) for reply in replies]
         for reply, earlier in zip(replies, found, strict=True):
             if earlier is None:
-                raise StoreError(f"nothing is decided about reply {reply!r}")
+                raise Conflict(f"nothing is decided about reply {reply!r}")
         kept = tuple(earlier for earlier in found if earlier)
         self.reviews.extend(kept)
         return kept

@@ -9,7 +9,7 @@ import pytest
 from fakes import MESSAGE, HashedWordsEncoder
 from fakes_learning import Office
 
-from bot.errors import InputError, StoreError
+from bot.errors import InputError, NotFound
 from bot.learning.curation import ALIKE, WINDOW, Curator, QueueItem, leaders, score, weighted
 from bot.messages import Feedback, Review, now
 from bot.privacy.redaction import Redactor
@@ -208,7 +208,7 @@ async def test_several_replies_are_decided_at_once_and_taken_back_at_once(desk: 
 
 
 async def test_decision_on_an_unknown_reply_is_refused_by_name(desk: Desk) -> None:
-    with pytest.raises(StoreError, match="'nobody' is not known"):
+    with pytest.raises(NotFound, match="'nobody' is not known"):
         await desk.curator.decide([decision("nobody")])
 
 

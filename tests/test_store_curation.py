@@ -8,7 +8,7 @@ import pytest
 from fakes import MESSAGE, REPLY, InMemoryExchangeStore, InMemoryFeedbackStore
 from fakes_learning import InMemoryCurationStore, InMemoryDatasetStore
 
-from bot.errors import StoreError
+from bot.errors import Conflict, NotFound, StoreError
 from bot.messages import DatasetSource, DatasetVersion, Feedback, Review, now
 from bot.ports import CurationStore, DatasetStore, ExchangeStore, FeedbackStore
 from bot.store.audit import SqlAudit
@@ -103,7 +103,7 @@ async def test_the_newest_decision_on_a_reply_counts_and_the_others_stay(stores:
 async def test_several_decisions_are_kept_together_or_not_at_all(stores: Stores) -> None:
     await stores.answer("reply-1")
 
-    with pytest.raises(StoreError, match="'reply-9' is not known"):
+    with pytest.raises(NotFound, match="'reply-9' is not known"):
         await stores.reviews.add([APPROVED, replace(APPROVED, reply="reply-9")])
 
     assert await stores.reviews.all() == ()
@@ -130,7 +130,7 @@ async def test_undo_goes_back_step_by_step_until_nothing_is_decided(stores: Stor
 
     assert states == ["approved", "new"]
     assert await stores.reviews.all() == ()
-    with pytest.raises(StoreError, match="nothing is decided about reply 'reply-1'"):
+    with pytest.raises(Conflict, match="nothing is decided about reply 'reply-1'"):
         await stores.reviews.undo(["reply-1"], by="eve")
 
 
@@ -138,7 +138,7 @@ async def test_undo_of_several_changes_none_where_one_cannot_be_undone(stores: S
     await stores.answer("reply-1", "reply-2")
     await stores.reviews.add([APPROVED])
 
-    with pytest.raises(StoreError, match="nothing is decided about reply 'reply-2'"):
+    with pytest.raises(Conflict, match="nothing is decided about reply 'reply-2'"):
         await stores.reviews.undo(["reply-1", "reply-2"], by="eve")
 
     assert await stores.reviews.all() == (APPROVED,)

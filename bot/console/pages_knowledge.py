@@ -11,7 +11,7 @@ from aiohttp import web
 from bot.console.routes import Routes
 from bot.console.visits import Visit, local
 from bot.desks.holdings import GAP_DAYS, PUBLIC, DocumentFilter, Labels, ListedDocument, Upload
-from bot.errors import InputError
+from bot.errors import InputError, NotFound
 
 N_ = str  # marks text for the catalogue that is said later
 UPLOAD_BYTES = 100_000_000
@@ -133,6 +133,8 @@ async def remove(visit: Visit) -> web.StreamResponse:
         raise InputError(visit.say("Tick at least one document."))
     known = [await visit.parts.knowledge.find(domain, document, None) for document in documents]
     found = [document for document in known if document]
+    if not found:
+        raise NotFound(visit.say("These documents are gone; somebody may have removed them a moment ago."))
     if visit.field("sure") != "yes":
         return visit.page("knowledge_remove.html", domain=domain, documents=found)
     await visit.parts.knowledge.remove(domain, [document.id for document in found], by=visit.account.name)
@@ -200,14 +202,14 @@ def _written(visit: Visit) -> list[Upload]:
 def _domain(visit: Visit) -> str:
     domain = visit.request.match_info["domain"]
     if domain not in visit.parts.domains:
-        raise InputError(visit.say("There is no domain “%(domain)s”.", domain=domain))
+        raise NotFound(visit.say("There is no domain “%(domain)s”.", domain=domain))
     return domain
 
 
 async def _document(visit: Visit, domain: str) -> ListedDocument:
     found = await visit.parts.knowledge.find(domain, visit.field("id"), _labels(visit))
     if found is None:
-        raise InputError(visit.say("There is no such document, or only admins may see it."))
+        raise NotFound(visit.say("There is no such document, or only admins may see it."))
     return found
 
 

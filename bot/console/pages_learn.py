@@ -12,7 +12,7 @@ from bot.console.export import Line, download
 from bot.console.routes import Routes
 from bot.console.visits import Visit
 from bot.desks.accounts import Role
-from bot.errors import InputError
+from bot.errors import InputError, NotFound
 from bot.learning.course import Course
 from bot.learning.exhibits import Adapter, Domain, Undertaking
 from bot.messages import DatasetVersion
@@ -162,19 +162,19 @@ def _line(adapter: Adapter) -> Line:
 
 
 async def domain_of(visit: Visit) -> Domain:
-    """The domain that the address names. Raises: InputError."""
+    """The domain that the address names. Raises: NotFound."""
     name = visit.request.match_info["domain"]
     if name not in visit.parts.domains:
-        raise InputError(visit.say("There is no domain “%(name)s” in pointsman.toml.", name=name))
+        raise NotFound(visit.say("There is no domain “%(name)s” in pointsman.toml.", name=name))
     return await visit.parts.learn.domain(name)
 
 
 def version_of(visit: Visit, domain: Domain) -> Adapter:
-    """The domain's own version that the address names. Raises: InputError."""
+    """The domain's own version that the address names. Raises: NotFound."""
     number = visit.request.match_info["version"]
     found = next((each for each in domain.adapters if each.version == number and not each.shipped), None)
     if found is None:
-        raise InputError(visit.say("%(domain)s has no version %(version)s.", domain=domain.name, version=number))
+        raise NotFound(visit.say("%(domain)s has no version %(version)s.", domain=domain.name, version=number))
     return found
 
 

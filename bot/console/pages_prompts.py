@@ -11,7 +11,7 @@ from bot.console.routes import Routes
 from bot.console.visits import Visit
 from bot.desks.holdings import PUBLIC
 from bot.desks.trials import MOST, Draft, TypedQuestion
-from bot.errors import InputError
+from bot.errors import Conflict, InputError
 from bot.learning.comparison import Comparison, Tally
 from bot.messages import GENERAL
 from bot.prompt_choices import Choice, choice_row
@@ -128,7 +128,7 @@ async def save(visit: Visit) -> web.StreamResponse:
 async def use(visit: Visit) -> web.StreamResponse:
     """Have a version answer all conversations from the next question on."""
     name = _name(visit)
-    seen, version = _seen(visit, name), _version(visit, name, "version").version
+    version, seen = _version(visit, name, "version").version, _seen(visit, name)
     await visit.parts.prompting.use(name, version, seen=seen, by=visit.account.name)
     return visit.see(f"/prompts/of/{name}", did="used")
 
@@ -139,7 +139,7 @@ async def try_out(visit: Visit) -> web.StreamResponse:
     name, percent = _name(visit), visit.required("percent")
     if not percent.isdecimal() or not 1 <= int(percent[:4]) <= 99:
         raise InputError(visit.say("A share is a whole number from 1 to 99 percent."))
-    seen, version = _seen(visit, name), _version(visit, name, "version").version
+    version, seen = _version(visit, name, "version").version, _seen(visit, name)
     await visit.parts.prompting.try_out(name, version, int(percent) / 100, seen=seen, by=visit.account.name)
     return visit.see(f"/prompts/of/{name}", did="tried")
 
@@ -221,10 +221,10 @@ def _token(choice: Choice) -> str:
 
 
 def _seen(visit: Visit, name: str) -> Choice:
-    """What answers now, if it is what the page showed. Raises: InputError."""
+    """What answers now, if it is what the page showed. Raises: Conflict."""
     choice = visit.parts.prompting.library.choice(name)
     if visit.field("seen") != _token(choice):
-        raise InputError(visit.say("What answers was changed meanwhile; look at the page anew, and try again."))
+        raise Conflict(visit.say("What answers was changed meanwhile; look at the page anew, and try again."))
     return choice
 
 

@@ -5,7 +5,7 @@ from aiohttp import web
 from bot.console.pages_learn import NEEDS, domain_of, version_of
 from bot.console.routes import Routes, refusal
 from bot.console.visits import Visit
-from bot.errors import InputError
+from bot.errors import Conflict, InputError, NotFound
 from bot.learning.exhibits import Undertaking
 
 DATASETS = ("sft", "dpo", "kto")
@@ -30,7 +30,7 @@ async def train(visit: Visit) -> web.StreamResponse:
     domain, start = await domain_of(visit), visit.field("start") or "production"
     dataset = next((each for each in domain.datasets if each.version == visit.required("dataset")), None)
     if dataset is None:
-        raise InputError(visit.say("This dataset does not exist; choose another."))
+        raise NotFound(visit.say("This dataset does not exist; choose another."))
     if start not in (*STARTS, *(adapter.version for adapter in domain.adapters if not adapter.shipped)):
         raise InputError(visit.say("No training can start there; choose another start."))
     wish = {"dataset": dataset.version, "method": dataset.kind, "start": start, "minutes": _minutes(visit)}
@@ -61,7 +61,7 @@ async def set_share(visit: Visit) -> web.StreamResponse:
     """Have the canary answer another share of the conversations."""
     domain = await domain_of(visit)
     if domain.canary is None:
-        raise InputError(visit.say("There is no canary; promote a version for a share of the conversations."))
+        raise Conflict(visit.say("There is no canary; promote a version for a share of the conversations."))
     return await _begin(visit, "share", {"domain": domain.name, "share": _share(visit)})
 
 
@@ -70,7 +70,7 @@ async def rollback(visit: Visit) -> web.StreamResponse:
     """End the canary, or have what was in production before answer again."""
     domain = await domain_of(visit)
     if domain.back is None:
-        raise InputError(visit.say("Nothing was in production before; there is nothing to go back to."))
+        raise Conflict(visit.say("Nothing was in production before; there is nothing to go back to."))
     return await _begin(visit, "rollback", {"domain": domain.name})
 
 
@@ -85,7 +85,7 @@ async def promote_router(visit: Visit) -> web.StreamResponse:
     """Measure a version of the router again, and use it if it is no worse."""
     versions = [version.version for version, _ in (await visit.parts.learn.router()).versions]
     if visit.required("version") not in versions:
-        raise InputError(visit.say("There is no such version of the router."))
+        raise NotFound(visit.say("There is no such version of the router."))
     return await _begin(visit, "router promote", {"version": visit.field("version")})
 
 
@@ -93,7 +93,7 @@ async def promote_router(visit: Visit) -> web.StreamResponse:
 async def rollback_router(visit: Visit) -> web.StreamResponse:
     """Use the router from before the latest promotion."""
     if (await visit.parts.learn.router()).back is None:
-        raise InputError(visit.say("No router was in use before this one; there is nothing to go back to."))
+        raise Conflict(visit.say("No router was in use before this one; there is nothing to go back to."))
     return await _begin(visit, "router rollback", {})
 
 
@@ -143,7 +143,7 @@ async def _version(visit: Visit) -> dict[str, object]:
 async def _work(visit: Visit) -> Undertaking:
     text = visit.request.match_info["job"]
     if not (text.isdecimal() and len(text) < 18):
-        raise InputError(visit.say("This is no longer there; somebody has put it away."))
+        raise NotFound(visit.say("This is no longer there; somebody has put it away."))
     return await visit.parts.learn.find(int(text))
 
 

@@ -15,11 +15,12 @@ from bot.console.ports import Redact
 from bot.console.routes import Routes, refusal
 from bot.console.visits import Visit, local
 from bot.desks.accounts import ListedAnswer, Outcome, Rerun, ReviewFilter, Vote
-from bot.errors import DecidedMeanwhile, InputError
+from bot.errors import DecidedMeanwhile, InputError, NotFound
 from bot.learning.curation import weight
 from bot.messages import GENERAL, Exchange, Fault, Review, ReviewState, Seen, Turn
 
 N_ = str  # marks text for the catalogue that is said later
+NONE = "none"  # in place of an adapter: the base model alone
 THREAD = 20  # exchanges of a conversation that are shown
 EXPORTED_AT_ONCE = 100  # redacting takes time, and the first lines are to come soon
 AT_ONCE = 200  # answers that are decided on together, at most
@@ -145,10 +146,14 @@ async def again(visit: Visit) -> web.StreamResponse:
     exchange = await _exchange(visit)
     given = visit.field("passages")
     chosen = [exchange.reply.passages[number].text for number in _numbers(visit, len(exchange.reply.passages))]
-    own = visit.field("own").strip()
+    own, adapter, prompt = visit.field("own").strip(), visit.field("adapter"), visit.field("prompt")
+    if adapter not in ("", NONE, *await asyncio.to_thread(visit.parts.adapters)):
+        raise NotFound(visit.say("There is no adapter “%(name)s” any more; choose another.", name=adapter))
+    if prompt:
+        visit.parts.prompts.get(prompt)
     rerun = Rerun(
-        adapter=visit.field("adapter") or None,
-        prompt=visit.field("prompt") or None,
+        adapter=adapter or None,
+        prompt=prompt or None,
         passages=(*chosen, *([own] if own else [])) if given == "these" else None,
         search=given == "search",
     )
@@ -174,7 +179,7 @@ async def again(visit: Visit) -> web.StreamResponse:
 async def _exchange(visit: Visit) -> Exchange:
     found = await visit.parts.exchanges.find(visit.request.match_info["reply"])
     if found is None:
-        raise InputError(visit.say("This answer is gone; it may be older than the time for which answers are kept."))
+        raise NotFound(visit.say("This answer is gone; it may be older than the time for which answers are kept."))
     return found
 
 
@@ -210,7 +215,7 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
         "seen": decisions[-1].at.isoformat() if decisions else "",
         "targets": _targets(visit),
         "faults": FAULTS,
-        "adapters": ("none", *adapters),
+        "adapters": (NONE, *adapters),
         "prompts": [template.label for template in parts.prompts.all()],
     }
 

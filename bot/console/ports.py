@@ -40,7 +40,7 @@ class Accounts(Protocol):
     """Keeps who may sign in. Every change is in the audit log; *by* is who makes it."""
 
     async def add(self, account: Account, *, by: str) -> None:
-        """Raises: InputError if the name is taken."""
+        """Raises: Conflict if the name is taken."""
         ...
 
     async def change(
@@ -56,7 +56,7 @@ class Accounts(Protocol):
         """
         Change what is not None. A new password and a disabled account end the sessions of the account.
 
-        Raises: InputError if there is no such account, or no admin would be left.
+        Raises: NotFound if there is no such account, Conflict if no admin would be left.
         """
         ...
 
@@ -144,7 +144,7 @@ class Prompts(Protocol):
     """
     Where prompts are changed: see prompt_desk.PromptDesk. *seen* is what answered when the page was shown.
 
-    Raises: InputError with what is wrong, or where somebody else changed it meanwhile.
+    Raises: InputError with what is wrong, Conflict where somebody else changed it meanwhile.
     """
 
     @property
@@ -195,11 +195,11 @@ class Workbench(Protocol):
     """What the learn page shows, and has done by whoever owns the index."""
 
     async def domain(self, name: str) -> Domain:
-        """Raises: InputError if there is no such domain."""
+        """Raises: NotFound if there is no such domain."""
         ...
 
     async def dataset(self, domain: str, version: str) -> DatasetVersion:
-        """Raises: InputError if there is none."""
+        """Raises: NotFound if there is none."""
         ...
 
     async def compared(self, domain: str, first: str, second: str) -> Comparison:
@@ -217,11 +217,11 @@ class Workbench(Protocol):
         ...
 
     async def find(self, job: int) -> Undertaking:
-        """Raises: InputError if somebody has put it away."""
+        """Raises: NotFound if somebody has put it away."""
         ...
 
     async def begin(self, kind: str, payload: Mapping[str, object], *, by: str) -> None:
-        """Raises: InputError if the same is being done, or another training runs."""
+        """Raises: Conflict if the same is being done, or another training runs."""
         ...
 
     async def stop(self, job: int, *, by: str) -> None: ...

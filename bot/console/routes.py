@@ -4,7 +4,7 @@ Which page answers which address, and which role it needs.
 The role is checked here, once, before any page runs: a page cannot forget it, because it cannot be added without one.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -17,7 +17,7 @@ from bot.console.parts import Parts
 from bot.console.sessions import SignedIn, same
 from bot.console.visits import NO_FORM, Form, Visit, form_token
 from bot.desks.accounts import Role, Session
-from bot.errors import InputError, PointsmanError
+from bot.errors import AdapterNotFound, Conflict, InputError, NotFound, PointsmanError
 
 log = structlog.get_logger()
 
@@ -25,6 +25,9 @@ Need = Role | Literal["anyone"]
 Page = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 FORM_BYTES = 1_000_000
+STATUS: Mapping[type[PointsmanError], int] = {NotFound: 404, AdapterNotFound: 404, Conflict: 409, InputError: 400}
+"""The first that fits counts; all others: 503."""
+
 GUARDED: WeakKeyDictionary[Callable[..., object], "Route"] = WeakKeyDictionary()
 """By what the server calls: a server's router can be asked which of its addresses have a role, and which."""
 
@@ -111,10 +114,8 @@ class Gate:
 async def _answered(page: Page, visit: Visit) -> web.StreamResponse:
     try:
         return await page(visit)
-    except InputError as exc:
-        return refusal(visit, 400, str(exc))
     except PointsmanError as exc:
-        return refusal(visit, 503, str(exc))
+        return refusal(visit, status_of(exc), str(exc))
     except web.HTTPException:
         raise
     # An edge of the program: whoever clicked gets a page and not a broken connection.
@@ -123,10 +124,15 @@ async def _answered(page: Page, visit: Visit) -> web.StreamResponse:
         return refusal(visit, 500, visit.say("Something went wrong; the log of Pointsman says what."))
 
 
+def status_of(error: PointsmanError) -> int:
+    """The status by which a browser is told of *error*."""
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 503)
+
+
 def refusal(visit: Visit, status: int, reason: str) -> web.Response:
     """Why something was not done, as a page or, for scripts, as JSON."""
     if visit.wants_page:
-        return visit.page("refused.html", status=status, reason=reason, back=_before(visit.request))
+        return visit.page("refused.html", status=status, reason=reason, back=_before(visit.request) or _home(visit))
     return visit.data({"error": reason}, status=status)
 
 
@@ -136,6 +142,13 @@ def _before(request: web.Request) -> str:
     same_site = before.host is not None and before.authority == request.host
     again = request.method == "GET" and before.path == request.path
     return str(before.relative()) if same_site and not again else ""
+
+
+def _home(visit: Visit) -> str:
+    """The page in the navigation that the address belongs to; empty where that is what did not work."""
+    path = visit.request.path
+    found = (home for home, _, need in visit.navigation if path.startswith(home) and visit.may(need))
+    return next((home for home in found if visit.request.path_qs != home), "")
 
 
 def _stranger(visit: Visit) -> web.Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bot.desks.trials import MOST, Compared, Draft, PastQuestion, Preview, TypedQuestion
-from bot.errors import InputError
+from bot.errors import Conflict, InputError, NotFound
 from bot.jobs.again import reply_of
 from bot.learning.comparison import Tally
 from bot.messages import JobStatus, now
@@ -59,7 +59,7 @@ class PromptDesk:
         if not 0 < share < 1:
             raise InputError("a share lies above 0 and below 100 %")
         if version == seen.version:
-            raise InputError(f"{name}@{version} answers already; choose another version to compare it with")
+            raise Conflict(f"{name}@{version} answers already; choose another version to compare it with")
         running = seen.trial
         begun = running.since if running and running.version == version else now().isoformat(timespec="seconds")
         trial = Trial(version=version, share=share, since=begun)
@@ -105,10 +105,10 @@ class PromptDesk:
         return await self.jobs.submit(PREVIEW, payload)
 
     async def previewed(self, job: int) -> Preview:
-        """Returns: how far a preview is. Raises: InputError if it is gone."""
+        """Returns: how far a preview is. Raises: NotFound if it is gone."""
         listed = next((each for each in await self.jobs.listed([PREVIEW]) if each.job.id == job), None)
         if listed is None:
-            raise InputError("this preview is gone; the prompt it was for can be previewed again")
+            raise NotFound("this preview is gone; the prompt it was for can be previewed again")
         payload, status = cast("dict[str, Any]", listed.job.payload), listed.status
         return Preview(
             id=job,
@@ -143,7 +143,7 @@ class PromptDesk:
         async with self.changing:
             chosen = await asyncio.to_thread(read_choices, self.choices)
             if self.library.choice(name) != seen:
-                raise InputError(f"what answers for {name} was changed meanwhile; look at it, and try again")
+                raise Conflict(f"what answers for {name} was changed meanwhile; look at it, and try again")
             if after == seen and name in chosen:
                 return
             # First: a kill in between leaves an entry for what did not happen, and never a change without an entry.

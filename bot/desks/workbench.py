@@ -12,7 +12,7 @@ from adapters.datasets.building import SEED
 from adapters.registry import NONE, AdapterRegistry, AdapterVersion
 from adapters.stages import Stages
 from bot.app import Stores, open_router_versions
-from bot.errors import AdapterNotFound, InputError, StoreError
+from bot.errors import AdapterNotFound, Conflict, NotFound, StoreError
 from bot.learning.comparison import Comparison
 from bot.learning.course import Course, read_course
 from bot.learning.exhibits import Adapter, Change, Domain, GateReport, Router, Undertaking
@@ -46,19 +46,19 @@ class Workbench:
     registry: AdapterRegistry
 
     async def domain(self, name: str) -> Domain:
-        """Returns: everything about a domain's adapter. Raises: InputError if there is no such domain."""
+        """Returns: everything about a domain's adapter. Raises: NotFound if there is no such domain."""
         if name not in (domain.name for domain in self.settings.domains):
-            raise InputError(f"{name!r} is no domain of pointsman.toml")
+            raise NotFound(f"{name!r} is no domain of pointsman.toml")
         datasets = [version for version in await self.stores.datasets.all() if version.domain == name]
         since = max((version.created for version in datasets), default=None)
         approved = await SqlWaiting(self.stores.database).approved(name, COUNTED, since)
         return await asyncio.to_thread(self._domain, name, approved, tuple(reversed(datasets)))
 
     async def dataset(self, domain: str, version: str) -> DatasetVersion:
-        """Raises: InputError if there is none."""
+        """Raises: NotFound if there is none."""
         found = await self.stores.datasets.find(domain, version)
         if found is None:
-            raise InputError(f"{domain} has no dataset {version}")
+            raise NotFound(f"{domain} has no dataset {version}")
         return found
 
     async def compared(self, domain: str, first: str, second: str) -> Comparison:
@@ -84,12 +84,12 @@ class Workbench:
         """
         Hand work over; it goes on whatever becomes of the page.
 
-        Raises: InputError if the same is being done, or another training runs.
+        Raises: Conflict if the same is being done, or another training runs.
         """
         running = [each for each in await self.undertakings() if not each.ended]
         domain = str(payload.get("domain") or "")
         if any(each.kind == kind and each.domain == domain for each in running):
-            raise InputError("this is being done already; wait for its end, or stop it")
+            raise Conflict("this is being done already; wait for its end, or stop it")
         whole = dict(payload) | {"by": by}
         if kind == "train":
             await self._require_no_training(running)
@@ -108,10 +108,10 @@ class Workbench:
             await self.stores.audit.record(by, f"{what} {found.domain or 'router'}", None, {"work": found.kind})
 
     async def again(self, job: int, *, by: str) -> None:
-        """Begin work once more that failed or was stopped. Raises: InputError."""
+        """Begin work once more that failed or was stopped. Raises: Conflict."""
         found = await self.find(job)
         if not found.ended:
-            raise InputError("this is being done already; wait for its end, or stop it")
+            raise Conflict("this is being done already; wait for its end, or stop it")
         own = {name: value for name, value in found.payload.items() if name not in ("by", "seed", "request")}
         await self.begin(found.kind, own, by=by)
         await self.stores.jobs.forget(job)
@@ -122,15 +122,15 @@ class Workbench:
             await self.stores.jobs.forget(job)
 
     async def find(self, job: int) -> Undertaking:
-        """Raises: InputError if somebody has put it away."""
+        """Raises: NotFound if somebody has put it away."""
         found = next((each for each in await self.undertakings() if each.id == job), None)
         if found is None:
-            raise InputError("this is no longer there; somebody has put it away")
+            raise NotFound("this is no longer there; somebody has put it away")
         return found
 
     async def _require_no_training(self, running: Sequence[Undertaking]) -> None:
         if any(each.kind == "train" for each in running) or any(c.running for c in (await self.courses()).values()):
-            raise InputError("another training runs, and there is one at a time; wait for its end, or stop it")
+            raise Conflict("another training runs, and there is one at a time; wait for its end, or stop it")
 
     def _training(self, domain: str) -> Path:
         return self.settings.storage.directory / "training" / domain

@@ -211,14 +211,14 @@ class Curator:
         Keep *decisions*, all of them or none; what the same person decided just before is not kept twice.
 
         An approved or corrected reply was on the right route unless another is named. Returns: what counts now.
-        Raises: StoreError for a reply that is not known, InputError for one without an answer to decide on,
+        Raises: NotFound for a reply that is not known, InputError for one without an answer to decide on,
             DecidedMeanwhile for one whose latest decision is not the one in *seen*.
         """
         whole = [await self._completed(decision) for decision in decisions]
         return await self.reviews.add(whole, seen=seen)
 
     async def undo(self, replies: Sequence[str], *, by: str, seen: Seen | None = None) -> Sequence[Review]:
-        """Take back the latest decision on each of *replies*. Raises: StoreError where there is none, as `decide`."""
+        """Take back the latest decision on each of *replies*. Raises: Conflict where there is none, as `decide`."""
         return await self.reviews.undo(replies, by=by, seen=seen)
 
     async def hints(self, replies: Sequence[str]) -> Mapping[str, tuple[str, tuple[str, ...]]]:

@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.desks.accounts import Account, Role, Session, noted
-from bot.errors import InputError, StoreError
+from bot.errors import Conflict, NotFound, StoreError
 from bot.messages import now
 from bot.store.database import Database
 from bot.store.models import AccountRow, AuditRow, SessionRow
@@ -22,10 +22,10 @@ class SqlAccounts:
     database: Database
 
     async def add(self, account: Account, *, by: str) -> None:
-        """Raises: StoreError if the name is taken."""
+        """Raises: Conflict if the name is taken."""
         async with self.database.writing() as session:
             if await _row(session, account.name):
-                raise InputError(f"there is an account {account.name!r} already; choose another name")
+                raise Conflict(f"there is an account {account.name!r} already; choose another name")
             session.add(
                 AccountRow(
                     name=account.name,
@@ -52,12 +52,12 @@ class SqlAccounts:
         """
         Change what is not None. A new password and a disabled account end the sessions of the account.
 
-        Raises: StoreError if there is no such account, or no admin would be left.
+        Raises: NotFound if there is no such account, Conflict if no admin would be left.
         """
         async with self.database.writing() as session:
             row = await _row(session, name)
             if row is None:
-                raise InputError(f"there is no account {name!r}; the page of people shows those there are")
+                raise NotFound(f"there is no account {name!r}; the page of people shows those there are")
             before = _account(row)
             row.role = role or row.role
             row.disabled = row.disabled if disabled is None else disabled
@@ -138,7 +138,7 @@ async def _row(session: AsyncSession, name: str) -> AccountRow | None:
 async def _require_an_admin(session: AsyncSession, name: str) -> None:
     admins = select(func.count()).where(AccountRow.role == "admin", AccountRow.disabled.is_(False))
     if not await session.scalar(admins):
-        raise InputError(f"{name!r} is the last admin; make somebody else an admin first")
+        raise Conflict(f"{name!r} is the last admin; make somebody else an admin first")
 
 
 def _audited(before: Account, after: Account, by: str, password: str | None) -> AuditRow:

@@ -7,7 +7,7 @@ from typing import cast
 from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.errors import StoreError
+from bot.errors import Conflict, NotFound
 from bot.learning.curation import before_latest, repeated, require_seen
 from bot.messages import Decided, Exchange, Fault, Review, ReviewState, Seen
 from bot.store.database import Database
@@ -23,7 +23,7 @@ class SqlCurationStore:
     database: Database
 
     async def add(self, reviews: Sequence[Review], *, seen: Seen | None = None) -> Sequence[Review]:
-        """Returns: what counts now. Raises: StoreError if a reply is not known; then none is kept."""
+        """Returns: what counts now. Raises: NotFound if a reply is not known; then none is kept."""
         async with self.database.writing() as session:
             await _require(session, [review.reply for review in reviews])
             histories = {review.reply: await _history(session, review.reply) for review in reviews}
@@ -35,7 +35,7 @@ class SqlCurationStore:
         return tuple(repeated(review, histories[review.reply], seen) or review for review in reviews)
 
     async def undo(self, replies: Sequence[str], *, by: str, seen: Seen | None = None) -> Sequence[Review]:
-        """Returns: what counts now. Raises: StoreError if nothing is decided about one of *replies*."""
+        """Returns: what counts now. Raises: Conflict if nothing is decided about one of *replies*."""
         found = []
         async with self.database.writing() as session:
             histories = {reply: await _history(session, reply) for reply in replies}
@@ -43,7 +43,7 @@ class SqlCurationStore:
             for reply, history in histories.items():
                 earlier = before_latest(history, by=by)
                 if earlier is None:
-                    raise StoreError(f"nothing is decided about reply {reply!r}, so there is nothing to undo")
+                    raise Conflict(f"nothing is decided about reply {reply!r}, so there is nothing to undo")
                 await _append(session, earlier, history)
                 found.append(earlier)
             await relist(session, replies)
@@ -106,7 +106,7 @@ async def _require(session: AsyncSession, replies: Sequence[str]) -> None:
     known = set(await session.scalars(select(ExchangeRow.reply).where(ExchangeRow.reply.in_(replies))))
     for reply in replies:
         if reply not in known:
-            raise StoreError(f"reply {reply!r} is not known; `pointsman feedback queue` shows those that are")
+            raise NotFound(f"reply {reply!r} is not known; `pointsman feedback queue` shows those that are")
 
 
 async def _append(session: AsyncSession, review: Review, history: Sequence[Review]) -> None:
