@@ -269,7 +269,20 @@ async def test_share_has_to_be_one(school: School, percent: str) -> None:
 
     response = await school.site.post(f"{BILLING}/version/1/promote", to="share", percent=percent)
 
-    assert response.status == 400 and await school.site.parts.learn.undertakings() == ()
+    page = await response.text()
+    assert response.status == 400 and 'id="share-1-problem"' in page and f'value="{percent}" required aria-' in page
+    assert await school.site.parts.learn.undertakings() == ()
+
+
+async def test_time_of_a_training_that_is_none_is_told_at_the_field_and_the_rest_is_kept(school: School) -> None:
+    await school.ask(*range(12), approved=True)
+    await begin(school, "dataset")
+
+    response = await school.site.post(f"{BILLING}/train", dataset="1", start="none", minutes="soon")
+
+    page = await response.text()
+    assert response.status == 400 and 'id="minutes-problem"' in page and 'value="soon"' in page
+    assert '<option value="none" selected>' in page and len(await school.site.parts.learn.undertakings()) == 1
 
 
 async def test_same_thing_is_not_begun_twice(site: Site) -> None:

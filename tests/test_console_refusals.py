@@ -116,3 +116,113 @@ async def test_page_of_a_refusal_leads_to_where_its_kind_of_thing_is_listed(site
     page = await (await site.get("/review/nobody")).text()
 
     assert '<a class="button" href="/review">Go back</a>' in page
+
+
+PERSON = {"name": "Ada@example.com", "role": "curator", "password": "another long password"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "reason"),
+    [
+        ({"password": "secret 1"}, "password", "too short"),
+        ({"name": "two words"}, "name", "cannot be a name"),
+        ({"name": "viewer"}, "name", "already"),
+        ({"role": "boss"}, "role", "no role"),
+    ],
+)
+async def test_person_who_cannot_be_added_is_told_at_the_field_with_what_was_typed_but_the_password(
+    site: Site, fields: dict[str, str], field: str, reason: str
+) -> None:
+    typed = PERSON | fields
+
+    response = await site.post("/people", **typed)
+
+    page = await response.text()
+    assert response.status == (409 if reason == "already" else 400)
+    assert reason in page.partition(f'id="new-{field}-problem"')[2].partition("</p>")[0]
+    assert f'value="{typed["name"]}"' in page and typed["password"] not in page
+    assert ('<option value="curator" selected>curator: looks' in page) == (field != "role")
+
+
+async def test_everything_that_is_wrong_is_told_at_once(site: Site) -> None:
+    page = await (await site.post("/people", name="", role="viewer", password="x")).text()
+
+    assert 'id="new-name-problem"' in page and 'id="new-password-problem"' in page and page.count("aria-invalid") == 2
+
+
+async def test_password_that_is_too_easy_is_told_beside_whose_it_was_to_be(site: Site) -> None:
+    response = await site.post("/people/viewer/password", password="short")
+
+    page = await response.text()
+    assert response.status == 400 and page.count("too short") == 1 and '<details class="inline" open>' in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [({"again": "x"}, "again"), ({"password": "x", "again": "x"}, "password"), ({"current": "x"}, "current")],
+)
+async def test_own_password_that_cannot_be_changed_is_told_at_the_field(
+    site: Site, fields: dict[str, str], field: str
+) -> None:
+    other = PERSON["password"]
+
+    response = await site.post("/account/password", **({"current": "?", "password": other, "again": other} | fields))
+
+    assert response.status == 400 and f'id="{field}-problem"' in await response.text()
+
+
+def box(page: str) -> str:
+    return page.partition('<textarea id="right-answer"')[2].partition("</textarea>")[0]
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "pass"])
+async def test_right_answer_that_was_typed_is_not_lost_by_another_button(site: Site, action: str) -> None:
+    reply = await site.answer(1)
+    shown = {"proposal": "Within 14 days [1].", f"seen.{reply}": ""}
+
+    response = await site.post("/review/decide", reply=reply, action=action, answer="After\r\n30 days.", **shown)
+
+    page = await response.text()
+    assert response.status == 400 and "After\n30 days." in box(page) and "Drop what I typed" in page
+    assert await site.parts.reviews.history(reply) == ()
+
+
+async def test_right_answer_that_nobody_touched_is_in_the_way_of_nothing(site: Site) -> None:
+    reply = await site.answer(1, text="One.\nTwo.")
+
+    response = await site.post(
+        "/review/decide", reply=reply, action="approve", answer="One.\r\nTwo.", proposal="One.\r\nTwo."
+    )
+
+    assert response.status == 303
+
+
+async def test_correction_that_somebody_overtook_is_still_there_beside_what_they_decided(site: Site) -> None:
+    reply = await site.answer(1)
+    await site.parts.curator.decide([Review(reply=reply, state="rejected", by="ben")])
+    fields = {"answer": "After 30 days.", "fault": "wording", f"seen.{reply}": ""}
+
+    response = await site.post("/review/decide", reply=reply, action="correct", **fields)
+
+    page = await response.text()
+    assert response.status == 409 and "ben: rejected" in page and "After 30 days." in box(page)
+    assert '<option value="wording" selected>' in page
+
+
+async def test_question_that_cannot_be_asked_again_keeps_the_passage_that_was_typed(site: Site) -> None:
+    reply = await site.answer(1)
+
+    response = await site.post(f"/review/{reply}/again", adapter="billing@9", own="My own words.")
+
+    page = await response.text()
+    assert response.status == 404 and ">My own words.</textarea>" in page and "billing@9” any more" in page
+
+
+async def test_share_of_a_trial_that_is_none_is_told_at_the_field(site: Site) -> None:
+    text = site.parts.prompts.get("domain/answer").text.replace("briefly", "shortly")
+    await site.post(f"{ANSWERS}/save", text=text, base="domain/answer@1")
+
+    response = await site.post(f"{ANSWERS}/try", version="2", percent="half")
+
+    page = await response.text()
+    assert response.status == 400 and 'id="percent-2-problem"' in page and 'value="half"' in page

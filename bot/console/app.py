@@ -7,6 +7,7 @@ from aiohttp import web
 
 from bot.console import (
     pages_audit,
+    pages_decisions,
     pages_knowledge,
     pages_learn,
     pages_overview,
@@ -22,6 +23,7 @@ from bot.console.sessions import SignedIn
 
 PAGES: tuple[Routes, ...] = (
     pages_review.routes,
+    pages_decisions.routes,
     pages_learn.routes,
     pages_release.routes,
     pages_knowledge.routes,

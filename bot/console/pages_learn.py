@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot.console.curves import Curve, curve
 from bot.console.export import Line, download
+from bot.console.problems import Problems
 from bot.console.routes import Routes
 from bot.console.visits import Visit
 from bot.desks.accounts import Role
@@ -76,7 +77,11 @@ async def show_router(visit: Visit) -> web.StreamResponse:
 @routes.get("/learn/domain/{domain}", need="viewer")
 async def show_domain(visit: Visit) -> web.StreamResponse:
     """Show one domain: its datasets, how to train, its versions, and how two of them are voted on."""
-    domain = await domain_of(visit)
+    return await domain_page(visit, await domain_of(visit))
+
+
+async def domain_page(visit: Visit, domain: Domain, problems: Problems | None = None) -> web.Response:
+    """The page of one domain; with *problems* of the form on it that was sent, and what was typed."""
     first, second = visit.field("first"), visit.field("second")
     labels = [adapter.label for adapter in domain.adapters] + ["none"]
     compared = None
@@ -86,6 +91,8 @@ async def show_domain(visit: Visit) -> web.StreamResponse:
         compared = await visit.parts.learn.compared(domain.name, first, second)
     return visit.page(
         "learn_domain.html",
+        status=problems.status if problems else 200,
+        problems=problems or Problems(),
         domain=domain,
         compared=compared,
         chosen=(first, second) if compared else _likely(domain, labels),
@@ -113,6 +120,7 @@ async def show_version(visit: Visit) -> web.StreamResponse:
     return visit.page(
         "learn_version.html",
         domain=domain,
+        problems=Problems(),
         adapter=adapter,
         line=curve(adapter.losses, until=float(adapter.numbers.get("planned_steps", 0))),
         losses=adapter.losses[:: max(1, len(adapter.losses) // ROWS)],

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bot.console.export import Line, download
+from bot.console.problems import Problems
 from bot.console.routes import Routes
 from bot.console.visits import Visit
 from bot.desks.accounts import ROLES, Account, Role, account_name
@@ -18,15 +19,23 @@ routes = Routes(title=N_("People"), home="/people", need="admin")
 @routes.get("/people", need="admin")
 async def show(visit: Visit) -> web.StreamResponse:
     """Show every account."""
-    people = await visit.parts.accounts.all()
+    return await _people(visit, Problems(), name=visit.field("name"))
+
+
+async def _people(visit: Visit, problems: Problems, *, name: str = "", about: str = "") -> web.Response:
+    """The page; with *problems* of the form to add somebody called *name*, or of the one *about* somebody."""
     return visit.page(
         "people.html",
-        people=people,
+        status=problems.status,
+        people=await visit.parts.accounts.all(),
         roles=ROLES,
         company=visit.parts.company,
         suggestion=secrets.token_urlsafe(15),
-        did=visit.field("did"),
-        name=visit.field("name"),
+        did="" if problems else visit.field("did"),
+        name=name,
+        role=visit.field("role"),
+        problems=problems,
+        about=about,
     )
 
 
@@ -51,12 +60,17 @@ async def export(visit: Visit) -> web.StreamResponse:
 @routes.post("/people", need="admin")
 async def create(visit: Visit) -> web.StreamResponse:
     """Add an account: with a password, or without one for somebody who signs in with the company's."""
-    name, password = account_name(visit.required("name")), visit.field("password")
-    if not password and visit.parts.company is None:
-        raise InputError(visit.say("Give a password; there is no company sign-in that could do without."))
-    hashed = await visit.parts.passwords.hash(password, name) if password else None
-    await visit.parts.accounts.add(Account(name=name, role=_role(visit), password=hashed), by=visit.account.name)
-    return visit.see("/people", did="added", name=name)
+    problems, typed = Problems(), visit.field("name").strip()
+    with problems.at("role"):
+        role = _role(visit)
+    with problems.at("name"):
+        name = account_name(visit.required("name"))
+    with problems.at("password"):
+        hashed = await _hashed(visit, typed.lower())
+    if not problems:
+        with problems.at("name"):
+            await visit.parts.accounts.add(Account(name=name, role=role, password=hashed), by=visit.account.name)
+    return await _people(visit, problems, name=typed) if problems else visit.see("/people", did="added", name=name)
 
 
 @routes.post("/people/{name}/role", need="admin")
@@ -80,10 +94,21 @@ async def disable(visit: Visit) -> web.StreamResponse:
 @routes.post("/people/{name}/password", need="admin")
 async def reset_password(visit: Visit) -> web.StreamResponse:
     """Give somebody a new password; they are signed out everywhere."""
-    name = visit.request.match_info["name"]
-    hashed = await visit.parts.passwords.hash(visit.required("password"), name)
+    name, problems = visit.request.match_info["name"], Problems()
+    with problems.at("password"):
+        hashed = await visit.parts.passwords.hash(visit.required("password"), name)
+    if problems:
+        return await _people(visit, problems, about=name)
     await visit.parts.accounts.change(name, by=visit.account.name, password=hashed)
     return visit.see("/people" if name != visit.account.name else "/signin", did="password", name=name)
+
+
+async def _hashed(visit: Visit, name: str) -> str | None:
+    """The hash of the password in the form; None for somebody who signs in with the company's account."""
+    password = visit.field("password")
+    if not password and visit.parts.company is None:
+        raise InputError(visit.say("Give a password; there is no company sign-in that could do without."))
+    return await visit.parts.passwords.hash(password, name) if password else None
 
 
 def _role(visit: Visit) -> Role:

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.console.differences import differences
+from bot.console.problems import Problems
 from bot.console.routes import Routes
 from bot.console.visits import Visit
 from bot.desks.holdings import PUBLIC
@@ -37,12 +38,19 @@ async def show(visit: Visit) -> web.StreamResponse:
 @routes.get(ONE, need="viewer")
 async def show_one(visit: Visit) -> web.StreamResponse:
     """Show the versions of a prompt, which of them answers, and how each was voted on."""
-    name, desk = _name(visit), visit.parts.prompting
+    return await _prompt_page(visit, _name(visit))
+
+
+async def _prompt_page(visit: Visit, name: str, problems: Problems | None = None) -> web.Response:
+    """The page of a prompt; with *problems* of the form on it that was sent, and what was typed."""
+    desk = visit.parts.prompting
     choice = desk.library.choice(name)
     tallies = await desk.tallies(name)
     recent = await desk.tallies(name, choice.trial.since) if choice.trial else {}
     return visit.page(
         "prompt.html",
+        status=problems.status if problems else 200,
+        problems=problems or Problems(),
         name=name,
         choice=choice,
         seen=_token(choice),
@@ -136,9 +144,12 @@ async def use(visit: Visit) -> web.StreamResponse:
 @routes.post(f"{ONE}/try", need="admin")
 async def try_out(visit: Visit) -> web.StreamResponse:
     """Have a version answer a share of the conversations, beside the one in use."""
-    name, percent = _name(visit), visit.required("percent")
-    if not percent.isdecimal() or not 1 <= int(percent[:4]) <= 99:
-        raise InputError(visit.say("A share is a whole number from 1 to 99 percent."))
+    name, percent, problems = _name(visit), visit.field("percent").strip(), Problems()
+    with problems.at(f"percent-{_version(visit, name, 'version').version}"):
+        if not percent.isdecimal() or not 1 <= int(percent[:4]) <= 99:
+            raise InputError(visit.say("A share is a whole number from 1 to 99 percent."))
+    if problems:
+        return await _prompt_page(visit, name, problems)
     version, seen = _version(visit, name, "version").version, _seen(visit, name)
     await visit.parts.prompting.try_out(name, version, int(percent) / 100, seen=seen, by=visit.account.name)
     return visit.see(f"/prompts/of/{name}", did="tried")

@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from bot.console.pages_learn import NEEDS, domain_of, version_of
+from bot.console.pages_learn import NEEDS, domain_of, domain_page, version_of
+from bot.console.problems import Problems
 from bot.console.routes import Routes, refusal
 from bot.console.visits import Visit
 from bot.errors import Conflict, InputError, NotFound
@@ -33,7 +34,12 @@ async def train(visit: Visit) -> web.StreamResponse:
         raise NotFound(visit.say("This dataset does not exist; choose another."))
     if start not in (*STARTS, *(adapter.version for adapter in domain.adapters if not adapter.shipped)):
         raise InputError(visit.say("No training can start there; choose another start."))
-    wish = {"dataset": dataset.version, "method": dataset.kind, "start": start, "minutes": _minutes(visit)}
+    problems = Problems()
+    with problems.at("minutes"):
+        minutes = _minutes(visit)
+    if problems:
+        return await domain_page(visit, domain, problems)
+    wish = {"dataset": dataset.version, "method": dataset.kind, "start": start, "minutes": minutes}
     return await _begin(visit, "train", {"domain": domain.name, **wish})
 
 
@@ -46,8 +52,14 @@ async def judge(visit: Visit) -> web.StreamResponse:
 @routes.post("/learn/domain/{domain}/version/{version}/promote", need="admin")
 async def promote(visit: Visit) -> web.StreamResponse:
     """Ask the gate, and have the version answer if it passes: everybody, or a share of the conversations."""
-    share = _share(visit) if visit.field("to") == "share" else None
-    return await _begin(visit, "promote", await _version(visit) | {"canary": share})
+    domain, problems, share = await domain_of(visit), Problems(), None
+    version = version_of(visit, domain).version
+    if visit.field("to") == "share":
+        with problems.at(f"share-{version}"):
+            share = _share(visit)
+    if problems:
+        return await domain_page(visit, domain, problems)
+    return await _begin(visit, "promote", {"domain": domain.name, "version": version, "canary": share})
 
 
 @routes.post("/learn/domain/{domain}/version/{version}/retire", need="admin")
@@ -62,7 +74,12 @@ async def set_share(visit: Visit) -> web.StreamResponse:
     domain = await domain_of(visit)
     if domain.canary is None:
         raise Conflict(visit.say("There is no canary; promote a version for a share of the conversations."))
-    return await _begin(visit, "share", {"domain": domain.name, "share": _share(visit)})
+    problems = Problems()
+    with problems.at("share"):
+        share = _share(visit)
+    if problems:
+        return await domain_page(visit, domain, problems)
+    return await _begin(visit, "share", {"domain": domain.name, "share": share})
 
 
 @routes.post("/learn/domain/{domain}/rollback", need="admin")

@@ -1,49 +1,47 @@
 """Review: the answers that wait for a person, one of them with its whole lineage, and what to decide about it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from datetime import date, datetime
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any, cast, get_args
-from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
 
 from bot.console.differences import differences
 from bot.console.export import Line, download
 from bot.console.ports import Redact
-from bot.console.routes import Routes, refusal
+from bot.console.routes import Routes, status_of
 from bot.console.visits import Visit, local
 from bot.desks.accounts import ListedAnswer, Outcome, Rerun, ReviewFilter, Vote
-from bot.errors import DecidedMeanwhile, InputError, NotFound
+from bot.errors import InputError, NotFound, PointsmanError
 from bot.learning.curation import weight
-from bot.messages import GENERAL, Exchange, Fault, Review, ReviewState, Seen, Turn
+from bot.messages import GENERAL, Exchange, Fault, Reply, Turn
 
 N_ = str  # marks text for the catalogue that is said later
 NONE = "none"  # in place of an adapter: the base model alone
 THREAD = 20  # exchanges of a conversation that are shown
 EXPORTED_AT_ONCE = 100  # redacting takes time, and the first lines are to come soon
 AT_ONCE = 200  # answers that are decided on together, at most
-ACTIONS: Mapping[str, ReviewState] = {
-    "approve": "approved",
-    "correct": "corrected",
-    "reject": "rejected",
-    "reroute": "rejected",
-    "pass": "needs_person",
-}
-SAID_OF: Mapping[str, str] = {
-    "new": N_("waits"),
-    "approved": N_("approved"),
-    "corrected": N_("corrected"),
-    "rejected": N_("rejected"),
-    "needs_person": N_("passed on"),
-}
 STATES = ("new", "approved", "corrected", "rejected", "needs_person", "any")
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 VOTES: tuple[Vote, ...] = get_args(Vote)
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 routes = Routes(title=N_("Review"), home="/review", need="viewer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """What somebody filled in on an answer's page that could not be done, and why."""
+
+    status: int = 200
+    reason: str = ""  # why nothing was decided
+    answer: str | None = None  # None: nothing was typed
+    route: str = ""
+    fault: str = ""
+    again: str = ""  # why the question was not asked again
+    own: str = ""  # the passage in their own words
 
 
 @routes.get("/review", need="viewer")
@@ -62,7 +60,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         filtered=wanted != ReviewFilter(),
         states=STATES,
         kinds=VOTES,
-        targets=_targets(visit),
+        targets=targets(visit),
         faults=FAULTS,
         decided=await _own(visit, visit.request.query.getall("decided", [])[:AT_ONCE]),
         did=visit.field("did"),
@@ -106,44 +104,33 @@ async def hints(visit: Visit) -> web.StreamResponse:
 async def show_one(visit: Visit) -> web.StreamResponse:
     """Show one answer with its whole lineage; for the script, without the frame around it."""
     exchange = await _exchange(visit)
+    return await answer_page(visit, exchange)
+
+
+async def answer_page(visit: Visit, exchange: Exchange, typed: Typed | None = None) -> web.Response:
+    """One answer; with what somebody *typed* there that could not be done."""
     template = "answer.html" if visit.field("part") else "answer_page.html"
-    return visit.page(template, **await _lineage(visit, exchange), back=local(visit.field("back"), "/review"))
-
-
-@routes.post("/review/decide", need="curator")
-async def decide(visit: Visit) -> web.StreamResponse:
-    """Keep a decision on one answer or on several, all of them or none."""
-    replies, action = visit.fields("reply")[:AT_ONCE], visit.field("action")
-    if not replies or action not in ACTIONS:
-        raise InputError(visit.say("Choose at least one answer, and what is to become of it."))
-    if action == "correct" and len(replies) > 1:
-        raise InputError(visit.say("A correction is for one answer; choose one."))
-    decision = Review(reply="", state=ACTIONS[action], by=visit.account.name, **_details(visit, action))
-    decisions = [replace(decision, reply=reply) for reply in dict.fromkeys(replies)]
-    try:
-        standing = await visit.parts.curator.decide(decisions, seen=_seen(visit, replies))
-    except DecidedMeanwhile as exc:
-        return _overtaken(visit, exc)
-    return _after(visit, replies, standing)
-
-
-@routes.post("/review/undo", need="curator")
-async def undo(visit: Visit) -> web.StreamResponse:
-    """Take back the latest decision on one answer or on several."""
-    replies = visit.fields("reply")[:AT_ONCE]
-    if not replies:
-        raise InputError(visit.say("Choose at least one answer, and what is to become of it."))
-    try:
-        standing = await visit.parts.curator.undo(replies, by=visit.account.name, seen=_seen(visit, replies))
-    except DecidedMeanwhile as exc:
-        return _overtaken(visit, exc)
-    return _after(visit, replies, standing, did="undone")
+    back, typed = local(visit.field("back"), "/review"), typed or Typed()
+    return visit.page(template, status=typed.status, typed=typed, back=back, **await _lineage(visit, exchange))
 
 
 @routes.post("/review/{reply}/again", need="curator")
 async def again(visit: Visit) -> web.StreamResponse:
     """Answer the same question in another way, and show what changed; nothing of it is stored."""
     exchange = await _exchange(visit)
+    try:
+        rerun = await _rerun(visit, exchange)
+        reply = await visit.parts.again(exchange, rerun)
+    except PointsmanError as exc:
+        if visit.field("part") or not visit.wants_page:
+            raise
+        typed = Typed(status=status_of(exc), again=str(exc), own=visit.field("own"))
+        return await answer_page(visit, exchange, typed)
+    return _beside(visit, exchange, reply)
+
+
+async def _rerun(visit: Visit, exchange: Exchange) -> Rerun:
+    """The other way that the form asks for. Raises: NotFound."""
     given = visit.field("passages")
     chosen = [exchange.reply.passages[number].text for number in _numbers(visit, len(exchange.reply.passages))]
     own, adapter, prompt = visit.field("own").strip(), visit.field("adapter"), visit.field("prompt")
@@ -151,13 +138,16 @@ async def again(visit: Visit) -> web.StreamResponse:
         raise NotFound(visit.say("There is no adapter “%(name)s” any more; choose another.", name=adapter))
     if prompt:
         visit.parts.prompts.get(prompt)
-    rerun = Rerun(
+    return Rerun(
         adapter=adapter or None,
         prompt=prompt or None,
         passages=(*chosen, *([own] if own else [])) if given == "these" else None,
         search=given == "search",
     )
-    reply = await visit.parts.again(exchange, rerun)
+
+
+def _beside(visit: Visit, exchange: Exchange, reply: Reply) -> web.Response:
+    """The new answer beside the old one."""
     return visit.page(
         "again.html" if visit.field("part") else "again_page.html",
         exchange=exchange,
@@ -213,7 +203,7 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
         "correction": correction,
         "proposal": correction or (proposed[-1] if proposed else exchange.reply.text),
         "seen": decisions[-1].at.isoformat() if decisions else "",
-        "targets": _targets(visit),
+        "targets": targets(visit),
         "faults": FAULTS,
         "adapters": (NONE, *adapters),
         "prompts": [template.label for template in parts.prompts.all()],
@@ -226,52 +216,6 @@ def _prompt(visit: Visit, exchange: Exchange) -> tuple[tuple[Turn, ...], str]:
         return tuple(visit.parts.prompt_of(exchange)), ""
     except InputError as exc:
         return (), str(exc)
-
-
-def _details(visit: Visit, action: str) -> dict[str, Any]:
-    """What a decision says beside its state."""
-    answer, route, fault = visit.field("answer").strip(), visit.field("route"), visit.field("fault")
-    if route and route not in _targets(visit):
-        raise InputError(visit.say("There is no route “%(route)s”.", route=route))
-    if fault and fault not in FAULTS:
-        raise InputError(visit.say("There is no fault “%(fault)s”.", fault=fault))
-    if action == "reroute" and not route:
-        raise InputError(visit.say("Choose the route that would have been right."))
-    return {
-        "answer": answer if action == "correct" else None,
-        "route": route or None,
-        "fault": fault or ("route" if action == "reroute" else None),
-    }
-
-
-def _seen(visit: Visit, replies: Sequence[str]) -> Seen:
-    """What the page showed of *replies* that was filled in; nothing of those about which the form does not say."""
-    said = {reply: visit.form[f"seen.{reply}"] for reply in replies if f"seen.{reply}" in visit.form}
-    try:
-        return {reply: datetime.fromisoformat(str(at)) if at else None for reply, at in said.items()}
-    except ValueError as exc:
-        raise InputError(visit.say("This form is out of date; load the page anew and try again.")) from exc
-
-
-def _overtaken(visit: Visit, exc: DecidedMeanwhile) -> web.Response:
-    """Who decided what meanwhile, in place of a decision."""
-    said = dict.fromkeys(f"{by}: {visit.say(SAID_OF[state])}" for by, state in exc.latest.values())
-    reason = visit.say(
-        "Nothing was changed, because others decided meanwhile (%(decisions)s). Load the page anew and look again.",
-        decisions=", ".join(said),
-    )
-    return refusal(visit, 409, reason)
-
-
-def _after(visit: Visit, replies: list[str], standing: Sequence[Review], *, did: str = "") -> web.Response:
-    state = standing[0].state
-    if not visit.wants_page:
-        seen = {review.reply: review.at.isoformat() for review in standing}
-        return visit.data({"replies": replies, "state": state, "seen": seen})
-    path, _, query = local(visit.field("back"), "/review").partition("?")
-    kept = [(name, value) for name, value in parse_qsl(query) if name not in ("did", "decided")]
-    named = [] if did else [("decided", reply) for reply in replies]
-    return visit.see(f"{path}?{urlencode([*kept, ('did', did or state), *named])}")
 
 
 def _wanted(visit: Visit) -> ReviewFilter:
@@ -340,5 +284,5 @@ def _numbers(visit: Visit, count: int) -> list[int]:
     return [int(text) for text in visit.fields("passage") if text.isdecimal() and int(text) < count]
 
 
-def _targets(visit: Visit) -> tuple[str, ...]:
+def targets(visit: Visit) -> tuple[str, ...]:
     return (GENERAL, *visit.parts.domains)

@@ -6,6 +6,7 @@ import structlog
 from aiohttp import web
 
 from bot.console import oidc
+from bot.console.problems import Problems
 from bot.console.routes import Routes, refusal
 from bot.console.sessions import SignedIn
 from bot.console.visits import THEMES, Visit, local
@@ -134,24 +135,36 @@ def _again(visit: Visit, name: str, reason: str, *, status: int) -> web.Response
 @routes.get("/account", need="viewer")
 async def show_account(visit: Visit) -> web.StreamResponse:
     """Show one's own account."""
-    return visit.page("account.html", changed=bool(visit.field("changed")))
+    return visit.page("account.html", changed=bool(visit.field("changed")), problems=Problems())
 
 
 @routes.post("/account/password", need="viewer")
 async def change_password(visit: Visit) -> web.StreamResponse:
     """Change one's own password; every browser is signed out, this one in again."""
-    account, address = visit.account, visit.request.remote or ""
-    if visit.field("password") != visit.field("again"):
-        raise InputError(visit.say("The two passwords differ; type the same one twice."))
-    if visit.parts.attempts.seconds_to_wait(account.name, address):
-        raise InputError(visit.say("Too many attempts; try again later."))
-    visit.parts.attempts.failed(account.name, address)
-    if not await visit.parts.passwords.fits(account, visit.field("current")):
-        raise InputError(visit.say("The current password is wrong."))
-    visit.parts.attempts.succeeded(account.name, address)
-    hashed = await visit.parts.passwords.hash(visit.field("password"), account.name)
+    account, problems = visit.account, Problems()
+    with problems.at("again"):
+        if visit.field("password") != visit.field("again"):
+            raise InputError(visit.say("The two passwords differ; type the same one twice."))
+    with problems.at("password"):
+        hashed = await visit.parts.passwords.hash(visit.field("password"), account.name)
+    if not problems:
+        with problems.at("current"):
+            await _require_current(visit, account)
+    if problems:
+        return visit.page("account.html", status=problems.status, changed=False, problems=problems)
     changed = await visit.parts.accounts.change(account.name, by=account.name, password=hashed)
     return await _enter(visit, changed, "/account?changed=1")
+
+
+async def _require_current(visit: Visit, account: Account) -> None:
+    """Raises: InputError if the form does not hold the password of *account*, or it was tried too often."""
+    attempts, address = visit.parts.attempts, visit.request.remote or ""
+    if attempts.seconds_to_wait(account.name, address):
+        raise InputError(visit.say("Too many attempts; try again later."))
+    attempts.failed(account.name, address)
+    if not await visit.parts.passwords.fits(account, visit.field("current")):
+        raise InputError(visit.say("The current password is wrong."))
+    attempts.succeeded(account.name, address)
 
 
 @routes.post("/preferences", need="anyone")
