@@ -18,6 +18,7 @@ import structlog
 
 from adapters.base_model import BaseModel
 from adapters.gate.surprise import mean_surprise
+from adapters.json_grammar import Grammar, JsonGrammar
 from adapters.registry import NONE, AdapterRegistry
 from bot.errors import AdapterNotFound, AdapterUnusable, GenerationError, PromptTooLong
 from bot.messages import Completion, Prompt, Turn
@@ -42,6 +43,7 @@ class TransformersGenerator:
         self._deadline_seconds = deadline_seconds
         self._turn = asyncio.Lock()  # first come, first served
         self._model: Any = None  # the base model, wrapped by PEFT from the first adapter on
+        self._grammar = JsonGrammar(base)
 
     @property
     def model(self) -> str:
@@ -116,6 +118,8 @@ class TransformersGenerator:
             raise PromptTooLong(len(ids), self.context_tokens - prompt.max_new_tokens)
         run = _Run(ids, prompt, stop, on_piece)
         self._load()
+        if prompt.schema:
+            run.grammar = self._grammar.of(prompt.schema)
         adapter = self._switch(adapter)
         with self._switched(adapter):
             return run.complete(self._model, self._base, adapter, self._deadline_seconds)
@@ -217,6 +221,7 @@ class _Run:
         self._prompt = prompt
         self._stop = stop
         self._on_piece = on_piece
+        self.grammar: Grammar | None = None
 
     def complete(self, model: Any, base: BaseModel, adapter: str, deadline_seconds: float) -> Completion:
         import torch
@@ -227,6 +232,7 @@ class _Run:
         first = _first_token(base, self._prompt, len(self._ids))
         # Only what the model wrote itself counts as repetition; words of the question have to be used again.
         varied = RepetitionPenaltyLogitsProcessor(self._prompt.repetition_penalty, prompt_ignore_length=len(self._ids))
+        shape = [_within(self.grammar, len(self._ids), first)] if self.grammar else []
         inputs = torch.tensor([self._ids], device=model.device)  # (1, tokens)
         with _running(base, "try a shorter question"), torch.inference_mode():
             written = model.generate(
@@ -237,7 +243,7 @@ class _Run:
                 eos_token_id=stops,
                 pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
                 streamer=_streamer(base, self._on_piece),
-                logits_processor=LogitsProcessorList([first, varied]),
+                logits_processor=LogitsProcessorList([first, varied, *shape]),
                 stopping_criteria=StoppingCriteriaList([_until(lambda: self._stop.is_set() or time.monotonic() > end)]),
             )
         new = written[0, len(self._ids) :].tolist()
@@ -300,18 +306,36 @@ def _first_token(base: BaseModel, prompt: Prompt, length: int) -> Any:
         """
 
         probability = 0.0
+        refused = False
 
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             if token is None or input_ids.shape[1] != length:
                 return scores
             self.probability = float(torch.softmax(scores[0].float(), dim=-1)[token])
-            if self.probability <= prompt.refuse_above:
+            self.refused = self.probability > prompt.refuse_above
+            if not self.refused:
                 scores[0, token] = -torch.inf
             else:
                 scores[0, :token] = scores[0, token + 1 :] = -torch.inf
             return scores
 
     return FirstToken()
+
+
+def _within(grammar: "Grammar", length: int, first: Any) -> Any:
+    import torch
+    from transformers import LogitsProcessor
+
+    class Within(LogitsProcessor):
+        """Allows tokens that keep to the grammar, and nothing else; a refusal is text."""
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            if first.refused:
+                return scores
+            allowed = grammar.allowed_after(input_ids[0, length:].tolist())
+            return scores.masked_fill(~torch.from_numpy(allowed).to(scores.device), -torch.inf)
+
+    return Within()
 
 
 def _until(done: Callable[[], bool]) -> Any:

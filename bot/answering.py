@@ -8,6 +8,7 @@ from bot import wording
 from bot.grounding import Release, cite
 from bot.messages import Citation, Completion, Passage, Prompt, Reply, ReviewedAnswer
 from bot.ports import Generator, OnText
+from bot.structured import Form, is_json
 
 RESULT = "Answer:"
 NONE = "none"  # no adapter, no prompt
@@ -87,8 +88,16 @@ async def write_general(generator: Generator, prompt: Prompt, on_text: OnText, w
 async def write_grounded(
     generator: Generator, prompt: Prompt, draft: Reply, on_text: OnText, watch: Stopwatch
 ) -> Answer:
-    """An answer from the prompt's passages; each sentence is shown once it is known to be supported by one of them."""
-    release = Release(question=draft.question, passages=prompt.passages, on_text=on_text)
+    """
+    An answer from the prompt's passages; each sentence is shown once it is known to be supported by one of them.
+
+    One in JSON is shown as a whole.
+    """
+    release: Release | Form
+    if prompt.schema:
+        release = Form(question=draft.question, passages=prompt.passages, schema=prompt.schema, on_text=on_text)
+    else:
+        release = Release(question=draft.question, passages=prompt.passages, on_text=on_text)
     completion = await generator.generate(prompt, adapter=draft.adapter, on_text=watch.watching(release))
     verdict = await release.verdict(wording.cut_off(completion.finish))
     if verdict.refused:
@@ -99,9 +108,9 @@ async def write_grounded(
 
 
 def again(known: ReviewedAnswer) -> Answer:
-    """A reviewed answer, marked as one."""
+    """A reviewed answer, marked as one; where it is JSON, by its label alone."""
     return Answer(
-        text=known.text + wording.reviewed(known),
+        text=known.text if is_json(known.text) else known.text + wording.reviewed(known),
         abstained=known.abstained,
         citations=known.citations,
         grounding=known.grounding,

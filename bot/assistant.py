@@ -105,13 +105,15 @@ class Assistant:
         if choice.route == GENERAL:
             template = self.prompts.for_kind(choice.task, talk)
             return fit(template, tokens=self.generator, question=asked.text, history=asked.history)
+        domain = self.domains.get(choice.route)
         prompt = fit(
             self.prompts.answering(GROUNDED, talk),
             tokens=self.generator,
             question=asked.text,
             earlier=asked.earlier,
             passages=passages,
-            constraints=constraints(self.domains.get(choice.route)),
+            constraints=constraints(domain),
+            schema=domain.output_schema if domain else "",
         )
         return replace(prompt, refusal=REFUSAL, refuse_above=refuse_above(passages))
 

@@ -196,7 +196,7 @@ class Release:
 
     async def _check(self, sentence: str, gap: str) -> None:
         sentence = _MARKER.sub("", sentence)
-        if not _WORD.search(sentence):
+        if not has_words(sentence):
             return
         self._checked += 1
         number, score = best_passage(sentence, self.passages)
@@ -242,12 +242,17 @@ def supporting(answer: str, passages: Sequence[Passage]) -> frozenset[int] | Non
     while rest:
         end = _sentence_end(rest)
         sentence, rest = (rest[: end.end()], rest[end.end() :]) if end else (rest, "")
-        if _WORD.search(sentence):
+        if has_words(sentence):
             number, score = best_passage(sentence.rstrip(), passages)
             if score < SUPPORTED:
                 return None
             numbers.add(number)
     return frozenset(numbers) or None
+
+
+def has_words(text: str) -> bool:
+    """Whether *text* says anything that could be supported."""
+    return bool(_WORD.search(text))
 
 
 def is_refusal(text: str) -> bool:

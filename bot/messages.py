@@ -146,6 +146,7 @@ class Prompt:
     hidden_reasoning: bool = False  # the text before "Answer:" is not shown to the user
     refusal: str = ""  # the words by which the model says that the passages do not hold the answer
     refuse_above: float = 1.0  # it may say them only where their first token is more probable than this
+    schema: str = ""  # a JSON Schema that the answer cannot leave, unless it refuses
 
     @property
     def label(self) -> str:

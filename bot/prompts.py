@@ -32,6 +32,7 @@ SHIPPED = Path(__file__).parent / "templates"
 GROUNDED = "domain/answer"  # for questions that are answered from passages
 REFUSAL = "I don't know."  # what that prompt tells the model to say where the passages do not hold the answer
 PLAIN = "general/answer"  # for general questions of no special kind
+JSON_TOKENS = 256  # an answer that is JSON may take at least so many: half of one is worth nothing
 
 _FILE = re.compile(r"(?P<task>[a-z0-9-]+)\.v(?P<version>[1-9][0-9]*)\.md")
 _SECTION = re.compile(r"^\[(system|user|example user|example assistant)\]\n", re.MULTILINE)
@@ -313,16 +314,18 @@ def fit(
     tokens: TokenCounter,
     passages: Sequence[Passage] = (),
     history: Sequence[Turn] = (),
+    schema: str = "",
     **values: Any,
 ) -> Prompt:
     """
-    Fill *template* within the model's limit.
+    Fill *template* within the model's limit; with a *schema* the answer will be JSON.
 
     What does not fit is left out in this order: the oldest history, the examples, the weakest passages; never the
     question. Raises: PromptTooLong if the question alone is too long.
     """
     kept, turns, examples = list(passages), list(history), True
-    room = tokens.context_tokens - template.max_new_tokens
+    max_new_tokens = max(template.max_new_tokens, JSON_TOKENS) if schema else template.max_new_tokens
+    room = tokens.context_tokens - max_new_tokens
     while True:
         filled = template.fill(examples=examples, passages=kept, history=turns, **values)
         needed = tokens.count_tokens(filled)
@@ -332,7 +335,8 @@ def fit(
                 version=template.version,
                 turns=filled,
                 passages=tuple(kept),
-                max_new_tokens=template.max_new_tokens,
+                max_new_tokens=max_new_tokens,
+                schema=schema,
                 repetition_penalty=template.repetition_penalty,
                 hidden_reasoning=template.hidden_reasoning,
             )

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.json_schema import checked_schema
 from bot.messages import EVERYONE, GENERAL
 
 DEFAULT_FILE = Path("pointsman.toml")
@@ -99,7 +100,7 @@ class DomainSettings(Section):
     audience: str = ""
     language: str = ""
     max_words: int | None = Field(default=None, ge=1)
-    output_schema: str = ""
+    output_schema: Annotated[str, AfterValidator(checked_schema)] = ""  # a JSON Schema: answers are then JSON
 
 
 class AccessSettings(Section):

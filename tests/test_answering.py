@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import wording
-from bot.answering import Answer, ResultOnly, Stopwatch, unknown, write_general, write_grounded
-from bot.messages import Completion, Passage, Prompt, Turn
+from bot.answering import Answer, ResultOnly, Stopwatch, again, unknown, write_general, write_grounded
+from bot.messages import Completion, Passage, Prompt, ReviewedAnswer, Turn, now
 
 PROMPT = Prompt(name="general/answer", version=1, turns=(Turn(role="user", content="Why?"),))
 REFUNDS = Passage(document="refunds.md", chunk=0, text="Refunds are paid within 14 days. Fees are kept.")
 GROUNDED = replace(PROMPT, name="domain/answer", passages=(REFUNDS,))
+REVIEWED = ReviewedAnswer(reply="r1", route="billing", text="Within 14 days.", written=False, at=now())
 WORKING = "The book costs 12.\nBoth cost 15.\nAnswer: 15"
 
 
@@ -225,3 +226,27 @@ def test_without_a_piece_the_first_time_is_all_the_time() -> None:
     watch = Stopwatch(started=Stopwatch().started - 2)
 
     assert watch.first == pytest.approx(watch.seconds, abs=0.01) and watch.seconds >= 2
+
+
+async def test_answer_in_json_is_shown_when_it_is_whole() -> None:
+    screen = Screen()
+    asked = replace(GROUNDED, schema='{"properties": {"days": {"type": "integer"}}}')
+
+    answer = await write_grounded(EchoGenerator('{"days": 14}'), asked, REPLY, screen, Stopwatch())
+
+    assert screen.pieces == [answer.text] == ['{"days": 14}']
+    assert [cited.document for cited in answer.citations] == ["refunds.md"]
+
+
+async def test_answer_in_json_that_no_passage_holds_is_not_known() -> None:
+    screen = Screen()
+    asked = replace(GROUNDED, schema='{"properties": {"days": {"type": "integer"}}}')
+
+    answer = await write_grounded(EchoGenerator('{"days": 30}'), asked, REPLY, screen, Stopwatch())
+
+    assert answer.abstained and "30" not in screen.text
+
+
+@pytest.mark.parametrize(("text", "marked"), [("Within 14 days.", True), ('{"days": 14}', False)])
+def test_reviewed_answer_is_marked_in_its_text_unless_that_is_json(text: str, marked: bool) -> None:
+    assert ("A person has" in again(replace(REVIEWED, text=text)).text) is marked

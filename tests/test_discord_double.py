@@ -256,7 +256,7 @@ async def test_discord_py_keeps_to_the_limits_it_is_told(monkeypatch: pytest.Mon
             sends = (client.get_partial_messageable(room).send(str(n)) for n in range(12) for room in rooms)
             await asyncio.gather(*sends)
 
-    assert 0.8 < time.monotonic() - started < 10
+    assert time.monotonic() - started > 0.8
     assert [len(discord_.answers(room)) for room in rooms] == [12] * 4
     assert len(discord_.called(SEND, status=429)) <= len(rooms)  # only while it does not know the limit yet
 
