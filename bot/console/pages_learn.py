@@ -12,6 +12,7 @@ from bot.console.export import Line, download
 from bot.console.problems import Problems
 from bot.console.routes import Routes
 from bot.console.visits import Visit
+from bot.console.withholding import closed, readable
 from bot.desks.accounts import Role
 from bot.errors import InputError, NotFound
 from bot.learning.course import Course
@@ -109,7 +110,13 @@ async def show_dataset(visit: Visit) -> web.StreamResponse:
     dataset = await visit.parts.learn.dataset(found["domain"], found["version"])
     bins = {int(begin): count for begin, count in dataset.report.get("histogram", {}).items()}
     histogram = [(f"{begin}–{begin + BIN - 1}", count) for begin, count in bins.items()]
-    return visit.page("learn_dataset.html", dataset=dataset, report=dataset.report, histogram=histogram)
+    return visit.page(
+        "learn_dataset.html",
+        dataset=dataset,
+        report=dataset.report,
+        histogram=histogram,
+        documents=await readable(visit, dataset.domain, dataset.documents),
+    )
 
 
 @routes.get("/learn/domain/{domain}/version/{version}", need="viewer")
@@ -121,6 +128,7 @@ async def show_version(visit: Visit) -> web.StreamResponse:
         "learn_version.html",
         domain=domain,
         problems=Problems(),
+        closed=await closed(visit, domain.name),
         adapter=adapter,
         line=curve(adapter.losses, until=float(adapter.numbers.get("planned_steps", 0))),
         losses=adapter.losses[:: max(1, len(adapter.losses) // ROWS)],

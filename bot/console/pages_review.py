@@ -1,7 +1,7 @@
 """Review: the answers that wait for a person, one of them with its whole lineage, and what to decide about it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, cast, get_args
@@ -12,7 +12,8 @@ from bot.console.differences import differences
 from bot.console.export import Line, download
 from bot.console.ports import Redact
 from bot.console.routes import Routes, status_of
-from bot.console.visits import Visit, local
+from bot.console.visits import LONGEST_TEXT, Visit, local
+from bot.console.withholding import closed_passages, sees_all, withheld
 from bot.desks.accounts import ListedAnswer, Outcome, Rerun, ReviewFilter, Vote
 from bot.errors import InputError, NotFound, PointsmanError
 from bot.learning.curation import weight
@@ -54,10 +55,12 @@ async def show(visit: Visit) -> web.StreamResponse:
     return visit.page(
         "review.html",
         page=page,
+        withheld=await withheld(visit, [row.reply for row in page.rows]),
+        sees_all=sees_all(visit),
         wanted=wanted,
         choices=choices,
         query=_query(wanted),
-        filtered=wanted != ReviewFilter(),
+        filtered=wanted != ReviewFilter(answers=wanted.answers),
         states=STATES,
         kinds=VOTES,
         targets=targets(visit),
@@ -77,7 +80,8 @@ async def export(visit: Visit) -> web.StreamResponse:
         while True:
             page = await answers.page(wanted, after=after, limit=EXPORTED_AT_ONCE)
             shown = [row for row in page.rows if not row.private]
-            for line in await asyncio.to_thread(_lines, shown, visit.parts.redact):
+            hidden = await withheld(visit, [row.reply for row in shown])
+            for line in await asyncio.to_thread(_lines, shown, hidden, visit.parts.redact):
                 yield line
             if not page.later:
                 return
@@ -190,6 +194,7 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
     )
     near = await parts.answers.near(votes)
     turns, lost = _prompt(visit, exchange)
+    hidden = await withheld(visit, [reply, *(each.reply.id for each in thread)])
     proposed = [vote.correction for vote in votes if vote.correction]
     correction = decisions[-1].answer if decisions and decisions[-1].state == "corrected" else None
     return {
@@ -198,7 +203,9 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
         "decisions": decisions,
         "state": decisions[-1].state if decisions else "new",
         "thread": thread,
-        "turns": turns,
+        "hidden": hidden,
+        "closed": await closed_passages(visit, exchange),
+        "turns": () if reply in hidden else turns,
         "lost": lost,
         "correction": correction,
         "proposal": correction or (proposed[-1] if proposed else exchange.reply.text),
@@ -234,13 +241,16 @@ def _wanted(visit: Visit) -> ReviewFilter:
         outcome=outcome,
         since=_day(visit, "since"),
         until=_day(visit, "until"),
-        text=field("text").strip()[:200],
+        text=visit.short("text", LONGEST_TEXT),
+        answers=sees_all(visit),  # or else one could find out by searching what one may not read
     )
 
 
 def _query(wanted: ReviewFilter) -> dict[str, str]:
     """*wanted* as the fields of an address, without those that say nothing."""
-    return {name: str(value) for name, value in asdict(wanted).items() if value and (name, value) != ("state", "new")}
+    found = asdict(wanted)
+    del found["answers"]  # that is up to who looks, not to the address
+    return {name: str(value) for name, value in found.items() if value and (name, value) != ("state", "new")}
 
 
 def _day(visit: Visit, name: str) -> date | None:
@@ -252,15 +262,16 @@ def _day(visit: Visit, name: str) -> date | None:
         raise InputError(visit.say("“%(text)s” is no date; write it like 2026-03-31.", text=text)) from exc
 
 
-def _lines(rows: Sequence[ListedAnswer], redact: Redact) -> list[Line]:
-    """Rows of the list for a file."""
+def _lines(rows: Sequence[ListedAnswer], hidden: Collection[str], redact: Redact) -> list[Line]:
+    """Rows of the list for a file, without the answers that are *hidden*."""
     return [
         {
             "reply": row.reply,
             "at": row.at.isoformat(),
             "state": row.state,
             "question": redact(row.question),
-            "answer": redact(row.answer),
+            "answer": "" if row.reply in hidden else redact(row.answer),
+            "withheld": row.reply in hidden,
             "route": row.route,
             "probability": row.probability,
             "outcome": _outcome(row),

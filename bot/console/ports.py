@@ -13,6 +13,7 @@ from bot.desks.holdings import (
     Holding,
     Labels,
     ListedDocument,
+    Rests,
     Tried,
     Upload,
     Work,
@@ -112,6 +113,10 @@ class Knowledge(Protocol):
     async def page(self, domain: str, wanted: DocumentFilter, labels: Labels) -> DocumentPage: ...
 
     async def find(self, domain: str, document: str, labels: Labels) -> ListedDocument | None: ...
+
+    async def open_to_all(self, rests: Sequence[Rests]) -> Sequence[bool]:
+        """Returns: for each of *rests* whether everyone may read all of it."""
+        ...
 
     async def chunks(self, domain: str, document: str, *, first: int, limit: int) -> Chunks: ...
 
@@ -245,6 +250,10 @@ class ReviewList(Protocol):
     async def count(self, wanted: ReviewFilter) -> int: ...
 
     async def choices(self) -> Choices: ...
+
+    async def rests(self, replies: Sequence[str]) -> Mapping[str, Sequence[Rests]]:
+        """Returns: by reply what its answer rests on: its passages, and the answers that its model was reminded of."""
+        ...
 
     async def votes(self, reply: str) -> Sequence[Feedback]:
         """Returns: the votes on a reply, oldest first, those taken back left out."""

@@ -16,6 +16,7 @@ from bot.errors import InputError
 
 FORM_COOKIE = "pointsman_form"  # stands in for a session's CSRF token where nobody is signed in yet
 THEMES = ("auto", "light", "dark")
+LONGEST_TEXT = 200  # characters that a list is searched for
 
 Form = MultiDictProxy[str | bytes | bytearray | web.FileField]
 
@@ -61,6 +62,19 @@ class Visit:
     def fields(self, name: str) -> list[str]:
         """Every value of a field that occurs several times."""
         return [value for value in self.form.getall(name, []) if isinstance(value, str)]
+
+    def short(self, name: str, most: int) -> str:
+        """A field of at most so many characters, without the white space around it. Raises: InputError."""
+        if len(value := self.field(name).strip()) > most:
+            raise InputError(
+                self.say(
+                    "The field “%(name)s” holds %(n)s characters; at most %(most)s fit.",
+                    name=name,
+                    n=len(value),
+                    most=most,
+                )
+            )
+        return value
 
     def required(self, name: str) -> str:
         """A field that has to hold something. Raises: InputError."""

@@ -72,6 +72,7 @@ class ReviewFilter:
     since: date | None = None
     until: date | None = None  # that day included
     text: str = ""  # in the question or the answer
+    answers: bool = True  # False: the text is looked for in questions only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from bot.messages import EVERYONE, Passage
 
@@ -130,6 +130,14 @@ class Work:
     counts: Mapping[str, int]  # of documents: added, updated, removed; empty while it is not done
     failed: tuple[tuple[str, str], ...]  # what could not be read, with the reason
     error: str  # why all of it failed
+
+
+class Rests(NamedTuple):
+    """What an answer rests on."""
+
+    domain: str  # or "general"
+    documents: tuple[str, ...]
+    labels: Labels  # what the asker could read when it was written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

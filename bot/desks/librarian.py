@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from bot.desks.holdings import (
     GAP_DAYS,
+    PUBLIC,
     UPLOADS,
     Chunks,
     DocumentFilter,
@@ -19,6 +20,7 @@ from bot.desks.holdings import (
     Holding,
     Labels,
     ListedDocument,
+    Rests,
     Tried,
     TriedRoute,
     Upload,
@@ -28,7 +30,7 @@ from bot.desks.holdings import (
 from bot.errors import InputError, StoreError
 from bot.jobs.filing import INCOMING
 from bot.learning.gaps import GapFinder
-from bot.messages import EVERYONE, ListedJob, Passage, now
+from bot.messages import EVERYONE, SHARED, ListedJob, Passage, now
 from bot.ports import JobQueue
 from bot.settings import DomainSettings, Settings
 from bot.store.unanswered import SqlUnanswered
@@ -84,6 +86,12 @@ class Librarian:
         listed = await asyncio.to_thread(self.catalogue.all, domain) or ()
         seen = self._within(domain, labels)
         return next((each for each in listed if each.id == document and each.readable(seen)), None)
+
+    async def open_to_all(self, rests: Sequence[Rests]) -> Sequence[bool]:
+        """Returns: for each of *rests* whether everyone may read all of it; of what is gone, by who could read it."""
+        domains = {each.domain for each in rests}
+        shelves = {domain: await asyncio.to_thread(self._shelf, domain) for domain in domains}
+        return [_is_open(each, shelves[each.domain]) for each in rests]
 
     async def chunks(self, domain: str, document: str, *, first: int, limit: int) -> Chunks:
         """Returns: some chunks of a document, as the owner of the index has them now."""
@@ -170,9 +178,27 @@ class Librarian:
             listed=listed is not None,
         )
 
+    def _shelf(self, domain: str) -> Mapping[str, bool] | None:
+        """By document of *domain* whether everyone may read it; None where the whole domain is not for everyone."""
+        found = next((each for each in self.settings.domains if each.name == domain), None)
+        if found is None:  # general questions, or a domain that is gone
+            return {}
+        if not may_see(found.access, PUBLIC):
+            return None
+        return {each.id: each.readable(PUBLIC) for each in self.catalogue.all(domain) or ()}
+
     def _within(self, domain: str, labels: Labels) -> Labels:
         """*labels*, or none where the whole domain is closed to them."""
         return labels if may_see(self.settings.domain(domain).access, labels) else frozenset()
+
+
+def _is_open(rests: Rests, shelf: Mapping[str, bool] | None) -> bool:
+    if shelf is None:
+        return False
+    if any(document.startswith(SHARED) for document in rests.documents):  # a file that serves one conversation only
+        return False
+    was_open = rests.labels is not None and rests.labels <= {EVERYONE}
+    return all(shelf.get(document, was_open) for document in rests.documents)
 
 
 def _sorted_out(files: Sequence[Upload], kinds: Collection[str]) -> tuple[dict[str, BinaryIO], dict[str, str]]:

@@ -1,14 +1,15 @@
 """The review list: which answers wait for a reviewer, most useful first, a page at a time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.desks.accounts import Choices, ListedAnswer, ReviewFilter, ReviewPage
+from bot.desks.holdings import Rests
 from bot.errors import InputError
 from bot.learning.curation import REASONS, WINDOW
 from bot.messages import GENERAL, REVIEWED, Feedback, ReviewState
@@ -81,6 +82,22 @@ class SqlReviewList:
         routes, adapters, prompts, platforms = (tuple(sorted({row[n] for row in found})) for n in range(4))
         return Choices(routes=routes, adapters=adapters, prompts=prompts, platforms=platforms)
 
+    async def rests(self, replies: Sequence[str]) -> Mapping[str, Sequence[Rests]]:
+        """Returns: by reply what its answer rests on: its passages, and the answers that its model was reminded of."""
+        wanted = (ExchangeRow.id, ExchangeRow.reply, ExchangeRow.thread, ExchangeRow.route)
+        rows = select(*wanted, ExchangeRow.labels, ExchangeRow.passages)
+        async with self.database.reading() as session:
+            found = list(await session.execute(rows.where(ExchangeRow.reply.in_(replies))))
+            # Only where no document is searched is a model given the conversation.
+            talks = {row.thread for row in found if row.thread and row.route == GENERAL}
+            talked = list(await session.execute(rows.where(ExchangeRow.thread.in_(talks)))) if talks else []
+        before = {
+            row.reply: [each for each in talked if each.thread == row.thread and each.id < row.id]
+            for row in found
+            if row.thread in talks and row.route == GENERAL
+        }
+        return {row.reply: tuple(_rests(each) for each in (row, *before.get(row.reply, ()))) for row in found}
+
     async def votes(self, reply: str) -> Sequence[Feedback]:
         """Returns: the votes on a reply, oldest first, those taken back left out."""
         rows = select(VoteRow).where(VoteRow.reply == reply, VoteRow.rating != 0).order_by(VoteRow.at, VoteRow.id)
@@ -96,6 +113,11 @@ class SqlReviewList:
                 own = (VoteRow.user == vote.user, VoteRow.rating != 0, *within)
                 found.append(await session.scalar(select(func.count()).select_from(VoteRow).where(*own)) or 1)
         return found
+
+
+def _rests(row: Row[Any]) -> Rests:
+    labels = None if row.labels is None else frozenset(row.labels)
+    return Rests(row.route, tuple(passage["document"] for passage in row.passages), labels)
 
 
 async def relist(session: AsyncSession, replies: Iterable[str]) -> None:
@@ -180,7 +202,7 @@ def _conditions(wanted: ReviewFilter) -> list[ColumnElement[bool]]:
     if wanted.until:
         found.append(ListedRow.at <= datetime.combine(wanted.until, time.max, UTC))
     if wanted.text:
-        texts = (ExchangeRow.asked, ExchangeRow.question, ExchangeRow.text)
+        texts = [ExchangeRow.asked, ExchangeRow.question, *([ExchangeRow.text] if wanted.answers else [])]
         found.append(or_(*(column.icontains(wanted.text, autoescape=True) for column in texts)))
     return found
 
