@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import structlog
 
 from adapters.base_model import BaseModel
+from adapters.decoding import first_token, stop_tokens, streamer, until, within
 from adapters.gate.surprise import mean_surprise
 from adapters.json_grammar import Grammar, JsonGrammar
 from adapters.registry import NONE, AdapterRegistry
@@ -228,11 +229,11 @@ class _Run:
         from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor, StoppingCriteriaList
 
         end = time.monotonic() + deadline_seconds
-        stops = _stop_tokens(model, base)
-        first = _first_token(base, self._prompt, len(self._ids))
+        stops = stop_tokens(model, base)
+        first = first_token(base, self._prompt, len(self._ids))
         # Only what the model wrote itself counts as repetition; words of the question have to be used again.
         varied = RepetitionPenaltyLogitsProcessor(self._prompt.repetition_penalty, prompt_ignore_length=len(self._ids))
-        shape = [_within(self.grammar, len(self._ids), first)] if self.grammar else []
+        shape = [within(self.grammar, len(self._ids), first)] if self.grammar else []
         inputs = torch.tensor([self._ids], device=model.device)  # (1, tokens)
         with _running(base, "try a shorter question"), torch.inference_mode():
             written = model.generate(
@@ -242,9 +243,9 @@ class _Run:
                 do_sample=False,
                 eos_token_id=stops,
                 pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
-                streamer=_streamer(base, self._on_piece),
+                streamer=streamer(base, self._on_piece),
                 logits_processor=LogitsProcessorList([first, varied, *shape]),
-                stopping_criteria=StoppingCriteriaList([_until(lambda: self._stop.is_set() or time.monotonic() > end)]),
+                stopping_criteria=StoppingCriteriaList([until(lambda: self._stop.is_set() or time.monotonic() > end)]),
             )
         new = written[0, len(self._ids) :].tolist()
         return Completion(
@@ -270,82 +271,3 @@ def _running(base: BaseModel, remedy: str) -> Iterator[None]:
         yield
     except (RuntimeError, ValueError, MemoryError) as exc:
         raise GenerationError(f"model {base.name} failed ({str(exc)[:200]}); {remedy}") from exc
-
-
-def _stop_tokens(model: Any, base: BaseModel) -> list[int]:
-    """The end of turn that training teaches, and what the model's own settings add to it."""
-    own = model.generation_config.eos_token_id
-    return sorted({base.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})
-
-
-def _streamer(base: BaseModel, on_piece: Callable[[str], Any]) -> Any:
-    from transformers import TextStreamer
-
-    class Pieces(TextStreamer):
-        """Hands on whole words, never a control token or half a character."""
-
-        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-            if text := base.without_control_tokens(text):
-                on_piece(text)
-
-    return Pieces(base.tokenizer, skip_prompt=True, skip_special_tokens=True)
-
-
-def _first_token(base: BaseModel, prompt: Prompt, length: int) -> Any:
-    import torch
-    from transformers import LogitsProcessor
-
-    token = base.encode_answer(prompt.refusal)[0] if prompt.refusal else None
-
-    class FirstToken(LogitsProcessor):
-        """
-        Decides at the first token whether the model refuses.
-
-        Left to itself a small model refuses at random; its probability of refusing, held against a threshold that
-        depends on the retrieval evidence, is worth more.
-        """
-
-        probability = 0.0
-        refused = False
-
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            if token is None or input_ids.shape[1] != length:
-                return scores
-            self.probability = float(torch.softmax(scores[0].float(), dim=-1)[token])
-            self.refused = self.probability > prompt.refuse_above
-            if not self.refused:
-                scores[0, token] = -torch.inf
-            else:
-                scores[0, :token] = scores[0, token + 1 :] = -torch.inf
-            return scores
-
-    return FirstToken()
-
-
-def _within(grammar: "Grammar", length: int, first: Any) -> Any:
-    import torch
-    from transformers import LogitsProcessor
-
-    class Within(LogitsProcessor):
-        """Allows tokens that keep to the grammar, and nothing else; a refusal is text."""
-
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            if first.refused:
-                return scores
-            allowed = grammar.allowed_after(input_ids[0, length:].tolist())
-            return scores.masked_fill(~torch.from_numpy(allowed).to(scores.device), -torch.inf)
-
-    return Within()
-
-
-def _until(done: Callable[[], bool]) -> Any:
-    import torch
-    from transformers import StoppingCriteria
-
-    class Until(StoppingCriteria):
-        """Stops every row of the batch at once."""
-
-        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-            return torch.full((input_ids.shape[0],), done(), device=input_ids.device)
-
-    return Until()
