@@ -81,6 +81,7 @@ def librarian(settings: Settings, stores: Stores) -> Librarian:
         jobs=stores.jobs,
         unanswered=SqlUnanswered(stores.database),
         finder=GapFinder(MiniLmEncoder()),
+        audit=stores.audit,
         do=partial(run, settings),
     )
 

@@ -194,7 +194,7 @@ class _Latest:
             await asyncio.sleep(LOOK_SECONDS)
             if (await to_its_end(installation.stores.jobs.status(job))).state == "stopping":
                 self.stopped = True
-                work.cancel()
+                work.cancel(STOPPED)  # the worker sees by this that it is not the owner who ends
                 return
             if self.newest:
                 done, total, doing = self.newest

@@ -77,9 +77,11 @@ class Sync:
         if not sources and not prune:
             raise InputError(f"no documents in {', '.join(map(str, paths))}; give files of another kind or folder")
         target = self._index.collection(domain, access)
-        run = _Run(self._encoder, target, self._known(domain), domain, self._withdraw, source_of)
-        for number, source in enumerate(sources):
-            progress(number, len(sources), f"Ingesting {source.id}")
+        run = _Run(
+            self._encoder, target, self._known(domain), domain, self._withdraw, source_of, progress, len(sources)
+        )
+        for source in sources:
+            progress(run.done, len(sources), f"Ingesting {source.id}")
             run.take(source)
         run.write()
         removed = self._prune(run, sources, keep) if prune else 0
@@ -101,6 +103,10 @@ class Sync:
         if gone:
             self._tidy(domain, progress)
         return replace(self.list_documents(domain), removed=len(gone))
+
+    def listed(self, domain: str) -> Sequence[ListedDocument]:
+        """What was last written down of the documents of *domain*."""
+        return self._catalogue.all(domain) or ()
 
     def list_documents(self, domain: str) -> IngestReport:
         """Write down what the index holds of *domain*, for those who may not open it. Returns: the totals."""
@@ -166,14 +172,23 @@ class _Run:
     domain: str
     withdraw: Withdraw
     source_of: SourceOf
+    progress: Progress
+    total: int  # sources
+    taken: int = 0
     added: int = 0
     updated: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     _pending: list[_Pending] = field(default_factory=list)
 
+    @property
+    def done(self) -> int:
+        """How many sources are dealt with."""
+        return self.taken - len(self._pending)
+
     def take(self, source: Source | Unreadable) -> None:
         """Read a document and have it indexed, unless it is already."""
+        self.taken += 1
         try:
             if isinstance(source, Unreadable):
                 raise InputError(source.reason)
@@ -198,7 +213,8 @@ class _Run:
 
     def write(self) -> None:
         """Embed and store the documents that wait."""
-        vectors = self.encoder.encode([chunk.text for pending in self._pending for chunk in pending.chunks])
+        texts = [chunk.text for pending in self._pending for chunk in pending.chunks]
+        vectors = self.encoder.encode(texts, self._embedded)
         for pending in self._pending:
             own, vectors = vectors[: len(pending.chunks)], vectors[len(pending.chunks) :]
             # First out, then in: where access was narrowed, a kill in between must not leave the text readable.
@@ -210,3 +226,8 @@ class _Run:
             self.updated += pending.id in self.known
             self.added += pending.id not in self.known
         self._pending.clear()
+
+    def _embedded(self, done: int, total: int, doing: str) -> None:
+        """Report, and so let the work be stopped; of a long document how much is embedded, since that takes minutes."""
+        within = f" ({done} of {total} chunks)" if total > AT_ONCE else ""
+        self.progress(self.done, self.total, f"Ingesting {self._pending[-1].id}{within}")

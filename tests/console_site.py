@@ -186,6 +186,7 @@ def librarian(database: Database, folder: Path) -> Librarian:
         jobs=SqlJobQueue(database),
         unanswered=SqlUnanswered(database),
         finder=GapFinder(HashedWordsEncoder()),
+        audit=SqlAudit(database),
         do=_nobody,
     )
 

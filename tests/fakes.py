@@ -260,6 +260,7 @@ class HashedWordsEncoder:
         for number, text in enumerate(texts):
             for word in re.findall(r"\w+", text.casefold()) or [""]:
                 found[number, zlib.crc32(word.encode()) % DIMENSION] += 1
+            progress(number + 1, len(texts), "Embedding")
         return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
 
     def count_tokens(self, text: str) -> int:

@@ -318,3 +318,44 @@ async def test_empty_places_say_what_to_do_next(site: Site) -> None:
 
     assert "No documents yet" in empty and "/knowledge/upload?domain=travel" in empty
     assert "Take a filter out" in filtered and "No gaps" in gaps
+
+
+async def test_upload_that_nobody_has_begun_is_stopped_with_its_files(site: Site) -> None:
+    await site.sign_in("admin")
+    await send(site, ("a.md", b"x"))
+    (payload,), (work,) = await jobs(site, "upload"), await works(site)
+
+    await site.post(f"/knowledge/work/{work.id}/stop")
+
+    page = await site.read("/knowledge")
+    assert "It was stopped. What was read by then is kept" in page and not Path(payload["incoming"]).exists()
+    (entry,) = await site.parts.audit.page(what="work.stop")
+    assert (entry.who, entry.what, entry.after) == ("admin", "work.stop billing", {"work": "upload"})
+
+
+async def test_bar_moves_within_a_long_document_and_upload_that_runs_is_stopped(site: Site) -> None:
+    await site.sign_in("admin")
+    await send(site, ("a.md", b"x"))
+    queue = site.parts.knowledge.jobs  # type: ignore[attr-defined]  # a librarian's
+    job = await queue.take()
+    await queue.report(job.id, done=1, total=3, doing="Ingesting uploads/a.md (512 of 2048 chunks)")
+    running = await site.read("/knowledge")
+
+    await site.post(f"/knowledge/work/{job.id}/stop")
+
+    stopping = await site.read("/knowledge")
+    assert 'max="3" value="1.25"' in running and "512 of 2,048 chunks" in running and "/stop" in running
+    assert "Is being stopped" in stopping and "/stop" not in stopping
+
+
+async def test_only_the_reading_of_documents_is_stopped_and_only_once(site: Site) -> None:
+    await site.sign_in("admin")
+    await site.post("/knowledge/in/billing/remove", sure="yes", document="guides/rules.md")
+    (removal,) = await works(site)
+    await send(site, ("a.md", b"x"))
+    upload, _ = await works(site)
+    await site.post(f"/knowledge/work/{upload.id}/stop")
+
+    statuses = [(await site.post(f"/knowledge/work/{job}/stop")).status for job in (removal.id, upload.id, 99, "x")]
+
+    assert statuses == [409, 409, 404, 404]

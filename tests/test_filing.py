@@ -1,5 +1,6 @@
 """Documents in and out of a real index: what lies where, what stays, and what comes back."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -15,9 +16,10 @@ from bot.desks.holdings import PUBLIC, DocumentFilter, ListedDocument
 from bot.errors import InputError
 from bot.jobs.filing import UPLOADS, WORKERS, home_of
 from bot.learning.router import RouteTeacher
-from bot.messages import RouteChoice
+from bot.messages import STOPPED, RouteChoice
 from bot.ports import silent
 from bot.settings import DomainSettings, Settings, StorageSettings
+from bot.store.usage import SqlUsage
 from knowledge.catalogue import Catalogue
 from knowledge.chroma import ChromaIndex
 from knowledge.retriever import HybridRetriever
@@ -187,11 +189,15 @@ async def test_audit_log_names_who_did_it_and_what_came_and_went(shop: Shop) -> 
 
     entries = await shop.here.stores.audit.all()
 
-    assert [(entry.who, entry.what) for entry in entries] == [("ada", "knowledge.ingest shop")] * 2
+    assert [(entry.who, entry.what) for entry in entries] == [
+        ("ada", "knowledge.ingest shop"),
+        ("ada", "knowledge.remove shop"),
+    ]
     assert [entry.after for entry in entries] == [
         {"added": 1, "updated": 0, "removed": 0, "files": ["hats.md"]},
         {"added": 0, "updated": 0, "removed": 1, "documents": ["uploads/hats.md"]},
     ]
+    assert await SqlUsage(shop.here.stores.database).document_changes("shop", entries[0].at) == 1
 
 
 async def test_list_is_made_for_an_index_from_before_there_were_lists(shop: Shop) -> None:
@@ -229,3 +235,87 @@ async def test_question_that_nobody_would_answer_is_not_searched_for(shop: Shop)
 
     assert list(found) == ["objection"]
     assert Catalogue(shop.folder / "knowledge" / "catalogue").page("shop", DocumentFilter(), None).found == 0
+
+
+LONG = "\n\n".join(f"# Part {number}\n\n" + f"Hat {number} costs {number} euros. " * 40 for number in range(150))
+
+
+def send(shop: Shop, **files: str) -> dict[str, Any]:
+    """Files on their way in. Returns: the upload's payload."""
+    incoming = shop.folder / UPLOADS / ".incoming" / "2"
+    (incoming / UPLOADS).mkdir(parents=True)
+    for name, text in files.items():
+        (incoming / UPLOADS / f"{name}.md").write_text(text)
+    return {"access": EVERYONE, "incoming": str(incoming), "files": [f"{name}.md" for name in files]}
+
+
+async def cut_off(shop: Shop, payload: dict[str, Any], *, at: str, why: str = "") -> None:
+    """Do an upload that is ended when it comes to *at*."""
+    loop = asyncio.get_running_loop()
+
+    async def end() -> None:
+        task.cancel(why)
+        for _ in range(3):  # until the work has heard of it
+            await asyncio.sleep(0)
+
+    def progress(done: int, total: int, doing: str) -> None:
+        if at in doing and not task.cancelling():
+            asyncio.run_coroutine_threadsafe(end(), loop).result()
+
+    task = asyncio.ensure_future(WORKERS["upload"](shop.here, {"domain": "shop", "by": "ada"} | payload, progress))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_upload_that_is_stopped_keeps_what_was_read_and_forgets_the_rest(shop: Shop) -> None:
+    payload = send(shop, a=LONG, b="Caps are red.")
+
+    await cut_off(shop, payload, at="uploads/b.md", why=STOPPED)
+
+    assert list(shop.listed()) == ["uploads/a.md"] and shop.files() == ["a.md"]
+    assert not Path(payload["incoming"]).exists()
+    (entry,) = await shop.here.stores.audit.all()
+    assert entry.after == {"added": 1, "updated": 0, "removed": 0, "files": ["a.md", "b.md"]}
+
+
+async def test_same_upload_goes_on_with_the_rest(shop: Shop) -> None:
+    await cut_off(shop, send(shop, a=LONG, b="Caps are red."), at="uploads/b.md", why=STOPPED)
+
+    report = await shop.do("upload", **send(shop, a=LONG, b="Caps are red."))
+
+    assert (report["added"], report["updated"], shop.files()) == (1, 0, ["a.md", "b.md"])
+
+
+async def test_file_that_was_to_take_the_place_of_another_leaves_it_where_it_is_stopped(shop: Shop) -> None:
+    await shop.upload(b_md="Caps are blue.")
+
+    await cut_off(shop, send(shop, a=LONG, b="Caps are red."), at="uploads/b.md", why=STOPPED)
+
+    assert await shop.text("uploads/b.md") == "Caps are blue." and shop.files() == ["a.md", "b.md"]
+    assert (home_of(shop.folder, "shop", EVERYONE) / UPLOADS / "b.md").read_text() == "Caps are blue."
+
+
+async def test_upload_whose_owner_ends_goes_on_with_what_was_sent(shop: Shop) -> None:
+    payload = send(shop, a=LONG, b="Caps are red.")
+    await cut_off(shop, payload, at="uploads/b.md")
+
+    await shop.do("upload", **payload)
+
+    assert sorted(shop.listed()) == ["uploads/a.md", "uploads/b.md"] and shop.files() == ["a.md", "b.md"]
+
+
+async def test_stop_within_a_long_document_keeps_nothing_of_it(shop: Shop) -> None:
+    await cut_off(shop, send(shop, a=LONG), at="(9 of 150 chunks)", why=STOPPED)
+
+    assert shop.listed() == {} and shop.files() == []
+
+
+async def test_progress_goes_on_within_a_long_document(shop: Shop) -> None:
+    told: list[tuple[int, int, str]] = []
+    payload = {"domain": "shop", "by": "ada"} | send(shop, a="Caps are red.", b=LONG)
+
+    await WORKERS["upload"](shop.here, payload, lambda *step: told.append(step))
+
+    within = [step for step in told if "chunks)" in step[2]]
+    assert within[-1] == (0, 2, "Ingesting uploads/b.md (151 of 151 chunks)")
+    assert [done for done, total, _ in told if total == 2] == sorted(done for done, total, _ in told if total == 2)

@@ -63,6 +63,9 @@ class Emptied:
     def __init__(self, retriever: "Shelf", left: list[str]) -> None:
         self._retriever, self._left = retriever, left
 
+    def listed(self, domain: str) -> tuple[()]:
+        return ()
+
     def ingest(self, *_: object, progress: Progress = silent, **_more: object) -> IngestReport:
         removed = len(self._retriever.names) - len(self._left)
         self._retriever.names = self._left

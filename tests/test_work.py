@@ -201,8 +201,18 @@ async def test_row_whose_passages_are_no_texts_says_so_and_the_others_are_answer
     assert [row["text"] for row in found] == [wrong, wrong, wording.EMPTY]
 
 
+class EmptyList:
+    """What all of these have listed."""
+
+    def listed(self, domain: str) -> tuple[()]:
+        return ()
+
+    def list_documents(self, domain: str) -> IngestReport:
+        return IngestReport()
+
+
 @dataclass
-class EndlessSync:
+class EndlessSync(EmptyList):
     """Ingests one document after the other, for ever."""
 
     steps: int = 0
@@ -216,13 +226,12 @@ class EndlessSync:
             time.sleep(0.02)
 
 
-@dataclass
-class BrokenSync:
+class BrokenSync(EmptyList):
     def ingest(self, *_: object, progress: Progress = silent, **_more: object) -> IngestReport:
         raise InputError("docs does not exist")
 
 
-class NothingNew:
+class NothingNew(EmptyList):
     def ingest(self, *_: object, progress: Progress = silent, **_more: object) -> IngestReport:
         return IngestReport(documents=1, chunks=1)
 

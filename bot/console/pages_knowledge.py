@@ -141,12 +141,24 @@ async def remove(visit: Visit) -> web.StreamResponse:
     return visit.see(f"/knowledge/in/{quote(domain)}")
 
 
+@routes.post("/knowledge/work/{job}/stop", need="admin")
+async def stop(visit: Visit) -> web.StreamResponse:
+    """End the reading of documents before its time; what is read by then stays."""
+    await visit.parts.knowledge.stop(_job(visit), by=visit.account.name)
+    return visit.see(local(visit.field("back"), "/knowledge"))
+
+
 @routes.post("/knowledge/work/{job}/dismiss", need="admin")
 async def dismiss(visit: Visit) -> web.StreamResponse:
     """Take work that has ended off the page."""
-    job = visit.request.match_info["job"]
-    await visit.parts.knowledge.dismiss(int(job) if job.isdecimal() and len(job) < 18 else 0)
+    await visit.parts.knowledge.dismiss(_job(visit))
     return visit.see(local(visit.field("back"), "/knowledge"))
+
+
+def _job(visit: Visit) -> int:
+    """The work that the address names; 0, which none is, for what is no number."""
+    job = visit.request.match_info["job"]
+    return int(job) if job.isdecimal() and len(job) < 18 else 0
 
 
 def _labels(visit: Visit) -> Labels:
@@ -160,7 +172,7 @@ async def _works(visit: Visit, domain: str = "") -> dict[str, Any]:
     domain = domain or visit.field("domain")
     return {
         "works": [work for work in works if domain in ("", work.domain)][:10],
-        "goes_on": any(work.state in ("waiting", "running") for work in works),
+        "goes_on": any(not work.ended for work in works),
         "only": domain,
     }
 

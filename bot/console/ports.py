@@ -136,6 +136,10 @@ class Knowledge(Protocol):
         """Returns: the latest work on documents, newest first."""
         ...
 
+    async def stop(self, job: int, *, by: str) -> None:
+        """Have the reading of documents end; those that are read stay. Raises: NotFound, Conflict."""
+        ...
+
     async def dismiss(self, job: int) -> None:
         """Forget work that has ended."""
         ...

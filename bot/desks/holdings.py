@@ -123,13 +123,29 @@ class Work:
     domain: str
     by: str
     names: tuple[str, ...]  # of the files or documents that it is about
-    state: Literal["waiting", "running", "done", "failed"]
+    state: Literal["waiting", "running", "stopping", "stopped", "done", "failed"]
     done: int
     total: int
     doing: str
+    chunks: tuple[int, int] | None  # of a long document that is being read: embedded ones, and all
     counts: Mapping[str, int]  # of documents: added, updated, removed; empty while it is not done
     failed: tuple[tuple[str, str], ...]  # what could not be read, with the reason
     error: str  # why all of it failed
+
+    @property
+    def ended(self) -> bool:
+        """Well or not."""
+        return self.state in ("stopped", "done", "failed")
+
+    @property
+    def stoppable(self) -> bool:
+        """Whether it can end before its time without leaving anything half done."""
+        return self.kind in ("upload", "ingest") and self.state in ("waiting", "running")
+
+    @property
+    def place(self) -> float:
+        """How far it is on the way to `total`, parts of a long document included."""
+        return self.done + (self.chunks[0] / self.chunks[1] if self.chunks else 0.0)
 
 
 class Rests(NamedTuple):

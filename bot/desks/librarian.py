@@ -1,6 +1,7 @@
 """The documents as the console sees them: what is there, what is missing, and work on them for the owner."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +28,11 @@ from bot.desks.holdings import (
     Work,
     may_see,
 )
-from bot.errors import InputError, StoreError
+from bot.errors import Conflict, InputError, NotFound, StoreError
 from bot.jobs.filing import INCOMING
 from bot.learning.gaps import GapFinder
-from bot.messages import EVERYONE, SHARED, ListedJob, Passage, now
-from bot.ports import JobQueue
+from bot.messages import EVERYONE, SHARED, STOPPED, ListedJob, Passage, now
+from bot.ports import AuditLog, JobQueue
 from bot.settings import DomainSettings, Settings
 from bot.store.unanswered import SqlUnanswered
 from knowledge.catalogue import Catalogue
@@ -40,6 +41,7 @@ from knowledge.loading import KINDS
 WORK = ("upload", "remove", "ingest", "list")  # kinds of jobs that change or list documents
 MOST_FILES = 50  # in one upload
 LONGEST_NAME = 120
+_PART = re.compile(r"\((\d+) of (\d+) chunks\)$")  # what the owner says of a long document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class Librarian:
     jobs: JobQueue
     unanswered: SqlUnanswered
     finder: GapFinder
+    audit: AuditLog
     do: Callable[[str, Mapping[str, Any]], Awaitable[Any]]  # a job of bot.work by its name, and its result
 
     @property
@@ -150,9 +153,26 @@ class Librarian:
         """Returns: the latest work on documents, newest first."""
         return tuple(_work(job) for job in reversed(await self.jobs.listed(WORK)))
 
+    async def stop(self, job: int, *, by: str) -> None:
+        """
+        Have the reading of documents end before its time; those that are read by then stay.
+
+        Raises: NotFound if there is no such work, Conflict if it has ended or cannot be stopped.
+        """
+        found = next((each for each in await self.jobs.listed(WORK) if each.job.id == job), None)
+        if found is None:
+            raise NotFound("this work is no longer there; somebody has seen that it ended")
+        if not _work(found).stoppable:
+            raise Conflict("this cannot be stopped any more; look at the page anew")
+        await self.jobs.stop(job)
+        await self.audit.record(by, f"work.stop {_work(found).domain}", None, {"work": found.job.kind})
+        incoming = found.job.payload.get("incoming")
+        if incoming and (await self.jobs.status(job)).state == "failed":  # nobody had begun with it
+            await asyncio.to_thread(shutil.rmtree, str(incoming), ignore_errors=True)
+
     async def dismiss(self, job: int) -> None:
         """Forget work that has ended."""
-        if any(work.id == job and work.state in ("done", "failed") for work in await self.works()):
+        if any(work.id == job and work.ended for work in await self.works()):
             await self.jobs.forget(job)
 
     async def gaps(self, domain: str, days: int) -> Sequence[Gap]:
@@ -239,10 +259,11 @@ def _work(listed: ListedJob) -> Work:
         domain=str(payload.get("domain", "")),
         by=str(payload.get("by", "operator")),
         names=tuple(payload.get("files") or payload.get("documents") or payload.get("paths") or ()),
-        state="running" if status.state == "stopping" else status.state,
+        state="stopped" if status.error == STOPPED else status.state,
         done=status.done,
         total=status.total,
         doing=status.doing,
+        chunks=(int(part[1]), int(part[2])) if (part := _PART.search(status.doing)) else None,
         counts={name: result[name] for name in ("added", "updated", "removed") if name in result},
         failed=tuple(
             (name.removeprefix(f"{UPLOADS}/"), reason)

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,11 @@ from bot.errors import InputError, StoreError
 from bot.files import whole
 from bot.grounding import too_weak
 from bot.jobs.traces import held_of
-from bot.messages import GENERAL, IngestReport, Message
+from bot.messages import GENERAL, STOPPED, IngestReport, Message
 from bot.ports import Progress
 from bot.progress import in_thread
 from bot.rows import Row
-from bot.store.usage import INGESTED
+from bot.store.usage import INGESTED, REMOVED
 from knowledge.loading import ROWS, Source, find_sources
 
 Payload = Mapping[str, Any]
@@ -59,13 +60,29 @@ async def _upload(here: Installation, payload: Payload, progress: Progress) -> R
     if not incoming.is_dir():
         return await _put_away_already(here, payload)
     ingest = partial(here.sync.ingest, domain, [incoming], access=access, source_of=_file_of)
+    before = await _changed(here, domain)
     try:
         found = await _changing(here, payload, lambda step: ingest(progress=step), progress)
-        await asyncio.to_thread(_put_away, here, domain, access, incoming, found["failed"])
+        bad = {failure["document"].removeprefix(f"{UPLOADS}/") for failure in found["failed"]}
+        await asyncio.to_thread(_put_away, here, domain, access, incoming, bad)
+    except asyncio.CancelledError as exc:
+        if STOPPED in exc.args:  # else the owner ends, and the next one goes on with what was sent
+            read = {name for name, _ in (await _changed(here, domain)).items() - before.items()}
+            await asyncio.to_thread(_put_away, here, domain, access, incoming, set(payload["files"]) - read)
+        raise
     except InputError:
         await asyncio.to_thread(shutil.rmtree, incoming, ignore_errors=True)
         raise
     return found
+
+
+async def _changed(here: Installation, domain: str) -> dict[str, frozenset[tuple[str, datetime | None]]]:
+    """The files that came in by the console, each with its documents and when they last changed."""
+    found: dict[str, set[tuple[str, datetime | None]]] = {}
+    for document in await asyncio.to_thread(here.sync.listed, domain):
+        if document.uploaded:
+            found.setdefault(document.uploaded, set()).add((document.id, document.changed))
+    return {name: frozenset(documents) for name, documents in found.items()}
 
 
 async def _put_away_already(here: Installation, payload: Payload) -> Row:
@@ -89,24 +106,51 @@ async def _changing(
     here: Installation, payload: Payload, work: Callable[[Progress], IngestReport], progress: Progress
 ) -> Row:
     """Do *work* on the index, and all that has to follow: search, audit log, router, traces of what is gone."""
-    domain, by = payload["domain"], payload.get("by", "operator")
+    domain = payload["domain"]
     async with here.changing:
         removes = payload.get("prune") or "documents" in payload
+        listed = await _times(here, domain)
         before = await asyncio.to_thread(here.retriever.documents, domain) if removes else {}
         try:
             report = await in_thread(work, progress)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(here.sync.list_documents, domain)
+            await _note(here, payload, _cut_off(listed, await _times(here, domain)))
+            raise
         finally:
             here.retriever.refresh(domain)
-        changed = report.added or report.updated or report.removed
-        if changed:
-            counts = {"added": report.added, "updated": report.updated, "removed": report.removed}
-            named = {name: list(payload[name]) for name in ("files", "documents") if name in payload}
-            await here.stores.audit.record(by, f"{INGESTED} {domain}", None, counts | named)
+        changed = await _note(here, payload, report)
         if changed or domain not in here.router.domains or await router_changes(here).behind():
             await here.learn_routes(progress)
         gone = before.keys() - await asyncio.to_thread(here.retriever.documents, domain) if before else ()
-        held = await held_of(here, domain, gone, by=by) if gone else {}
+        held = await held_of(here, domain, gone, by=payload.get("by", "operator")) if gone else {}
     return asdict(report) | ({"held": held} if held else {})
+
+
+async def _note(here: Installation, payload: Payload, report: IngestReport) -> bool:
+    """Whether *report* changed anything; the audit log says so then."""
+    if not (report.added or report.updated or report.removed):
+        return False
+    counts = {"added": report.added, "updated": report.updated, "removed": report.removed}
+    named = {name: list(payload[name]) for name in ("files", "documents") if name in payload}
+    what = REMOVED if "documents" in payload else INGESTED
+    await here.stores.audit.record(payload.get("by", "operator"), f"{what} {payload['domain']}", None, counts | named)
+    return True
+
+
+async def _times(here: Installation, domain: str) -> dict[str, datetime | None]:
+    """When each document of *domain* last changed."""
+    return {each.id: each.changed for each in await asyncio.to_thread(here.sync.listed, domain)}
+
+
+def _cut_off(before: Mapping[str, datetime | None], after: Mapping[str, datetime | None]) -> IngestReport:
+    """What work that did not come to its end has changed."""
+    both = before.keys() & after.keys()
+    return IngestReport(
+        added=len(after.keys() - before.keys()),
+        updated=sum(before[each] != after[each] for each in both),
+        removed=len(before.keys() - after.keys()),
+    )
 
 
 async def _list(here: Installation, payload: Payload, progress: Progress) -> Row:
@@ -191,18 +235,15 @@ def _file_of(source: Source) -> str:
     return UPLOADED + source.path.name
 
 
-def _put_away(
-    here: Installation, domain: str, access: Sequence[str], incoming: Path, failed: Sequence[Mapping[str, str]]
-) -> None:
-    """Move the files that could be read to where they stay, in place of those of the same name."""
+def _put_away(here: Installation, domain: str, access: Sequence[str], incoming: Path, bad: Collection[str]) -> None:
+    """Move the files that were read, all but the *bad* ones, to where they stay, in place of those of the same name."""
     directory = here.settings.storage.directory
     home = home_of(directory, domain, access)
-    bad = {failure["document"] for failure in failed}
     with whole(home / ACCESS) as part:
         part.write_text(json.dumps(sorted(set(access))), encoding="utf-8")
     (home / UPLOADS).mkdir(exist_ok=True)
     for file in sorted((incoming / UPLOADS).iterdir()):
-        if f"{UPLOADS}/{file.name}" in bad or not any(isinstance(each, Source) for each in find_sources([file])):
+        if file.name in bad or not any(isinstance(each, Source) for each in find_sources([file])):
             continue
         for other in _homes(here, domain):  # with other labels
             (other / UPLOADS / file.name).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from bot.store.database import Database
 from bot.store.models import AuditRow, ExchangeRow
 
 INGESTED = "knowledge.ingest"  # what the audit log calls an ingest that changed something; its domain follows
+REMOVED = "knowledge.remove"  # the same for documents that somebody removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class SqlUsage:
 
     async def document_changes(self, domain: str, since: datetime) -> int:
         """Returns: how many documents of *domain* were replaced or removed since then."""
-        rows = select(AuditRow.after).where(AuditRow.what == f"{INGESTED} {domain}", AuditRow.at >= since)
+        rows = select(AuditRow.after).where(
+            AuditRow.what.in_([f"{INGESTED} {domain}", f"{REMOVED} {domain}"]), AuditRow.at >= since
+        )
         async with self.database.reading() as session:
             return sum(after["updated"] + after["removed"] for after in await session.scalars(rows))
