@@ -21,6 +21,8 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bot.console.remedies import reworded
+from bot.console.verdicts import NAMES, because, sentence
 from bot.messages import now
 
 FOLDER = Path(__file__).parent
@@ -40,6 +42,10 @@ class Language:
         """*text*, translated, with *values* in place."""
         said = self.translations.gettext(text)
         return said % values if values else said
+
+    def told(self, text: str) -> str:
+        """*text*, one of our errors, in the language and with the pages and buttons of the console."""
+        return reworded(text, self.say)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,15 @@ def _language(code: str, translations: gettext.NullTranslations) -> Language:
         "number": partial(_number, locale),
         "share": partial(_share, locale),
     }
-    return Language(code, str(locale.display_name).capitalize(), translations, templates)
+    language = Language(code, str(locale.display_name).capitalize(), translations, templates)
+    word = partial(sentence, say=language.say, number=lambda value: _number(locale, round(value, 3)))
+    templates.filters |= {
+        "told": language.told,
+        "sentence": word,
+        "because": partial(because, tell=language.told, word=word),
+        "check_name": lambda name: language.say(NAMES.get(name, name)),
+    }
+    return language
 
 
 def _moment(locale: Locale, at: datetime) -> str:

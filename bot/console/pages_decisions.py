@@ -111,7 +111,7 @@ def _plain(text: str) -> str:
 
 async def _undecided(visit: Visit, replies: Sequence[str], exc: InputError) -> web.Response:
     """Why nothing was decided; on the answer's page with what was typed there, if that is where it was asked for."""
-    reason = _overtaken(visit, exc) if isinstance(exc, DecidedMeanwhile) else str(exc)
+    reason = _overtaken(visit, exc) if isinstance(exc, DecidedMeanwhile) else visit.language.told(str(exc))
     exchange = await visit.parts.exchanges.find(replies[0]) if len(replies) == 1 else None
     if exchange is None or "answer" not in visit.form or not visit.wants_page:
         return refusal(visit, status_of(exc), reason)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -37,6 +37,7 @@ class Shown:
     course: Course | None = None
     curve: Curve | None = None
     need: Role = "admin"
+    repeatable: bool = False
 
     @property
     def running(self) -> bool:
@@ -204,6 +205,7 @@ async def now_of(visit: Visit, about: str) -> dict[str, Any]:
     shown += [_training(None, name, courses[name]) for name in alone]
     wanted = [each for each in shown if _is_about(each, about)]
     ended = [each for each in wanted if not each.running][-ENDED:]
+    ended = [replace(each, repeatable=bool(each.work and await learn.repeatable(each.work))) for each in ended]
     return {
         "now": [*(each for each in wanted if each.running), *reversed(ended)],
         "about": about,

@@ -128,7 +128,7 @@ async def again(visit: Visit) -> web.StreamResponse:
     except PointsmanError as exc:
         if visit.field("part") or not visit.wants_page:
             raise
-        typed = Typed(status=status_of(exc), again=str(exc), own=visit.field("own"))
+        typed = Typed(status=status_of(exc), again=visit.language.told(str(exc)), own=visit.field("own"))
         return await answer_page(visit, exchange, typed)
     return _beside(visit, exchange, reply)
 

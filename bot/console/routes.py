@@ -115,7 +115,7 @@ async def _answered(page: Page, visit: Visit) -> web.StreamResponse:
     try:
         return await page(visit)
     except PointsmanError as exc:
-        return refusal(visit, status_of(exc), str(exc))
+        return refusal(visit, status_of(exc), visit.language.told(str(exc)))
     except web.HTTPException:
         raise
     # An edge of the program: whoever clicked gets a page and not a broken connection.

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,10 @@ KINDS = (
     "router promote",
     "router rollback",
 )
+ADDED = ("by", "seed", "request", "decisions")  # to what somebody asked for
+UNREVIEWED = "no reviewed reply of "  # how the error begins that no dataset can be built; more reviews may help
+# Errors of a training that say what is wrong with its dataset or its form, which stay the same.
+HOPELESS = re.compile(r"too few|tokens, at most|learns to refuse|with other answers|can start there|deadline passed")
 SHOWN = 10  # rows that became better, and as many that became worse
 
 
@@ -47,7 +52,7 @@ class Workbench:
 
     async def domain(self, name: str) -> Domain:
         """Returns: everything about a domain's adapter. Raises: NotFound if there is no such domain."""
-        if name not in (domain.name for domain in self.settings.domains):
+        if name not in self._names:
             raise NotFound(f"{name!r} is no domain of pointsman.toml")
         datasets = [version for version in await self.stores.datasets.all() if version.domain == name]
         since = max((version.created for version in datasets), default=None)
@@ -88,13 +93,13 @@ class Workbench:
         """
         running = [each for each in await self.undertakings() if not each.ended]
         domain = str(payload.get("domain") or "")
-        if any(each.kind == kind and each.domain == domain for each in running):
+        if any(_same(each, kind, domain, payload) for each in running):
             raise Conflict("this is being done already; wait for its end, or stop it")
         whole = dict(payload) | {"by": by}
         if kind == "train":
             await self._require_no_training(running)
         if kind == "dataset":
-            whole |= {"seed": SEED}
+            whole |= {"seed": SEED, "decisions": await self.stores.reviews.count()}
         await self.stores.jobs.submit(kind, whole | {"request": uuid4().hex})
         if kind == "train":
             await self.stores.audit.record(by, f"training.start {domain}", None, dict(payload))
@@ -112,9 +117,26 @@ class Workbench:
         found = await self.find(job)
         if not found.ended:
             raise Conflict("this is being done already; wait for its end, or stop it")
-        own = {name: value for name, value in found.payload.items() if name not in ("by", "seed", "request")}
+        if not await self.repeatable(found):
+            raise Conflict("this would end the same way again; do first what it says")
+        own = {name: value for name, value in found.payload.items() if name not in ADDED}
         await self.begin(found.kind, own, by=by)
         await self.stores.jobs.forget(job)
+
+    async def repeatable(self, work: Undertaking) -> bool:
+        """Whether work that failed or was stopped may end well once it is begun again."""
+        error = work.listed.status.error
+        if not work.ended or error is None or HOPELESS.search(error):
+            return False
+        if any(
+            _same(each, work.kind, work.domain, work.payload) for each in await self.undertakings() if not each.ended
+        ):
+            return False
+        if error.startswith(UNREVIEWED) and await self.stores.reviews.count() == work.payload.get("decisions"):
+            return False
+        if work.domain:
+            return work.domain in self._names and _allows(await self.domain(work.domain), work)
+        return _router_allows(await self.router(), work)
 
     async def put_away(self, job: int) -> None:
         """Show the outcome of ended work no longer."""
@@ -131,6 +153,10 @@ class Workbench:
     async def _require_no_training(self, running: Sequence[Undertaking]) -> None:
         if any(each.kind == "train" for each in running) or any(c.running for c in (await self.courses()).values()):
             raise Conflict("another training runs, and there is one at a time; wait for its end, or stop it")
+
+    @property
+    def _names(self) -> Sequence[str]:
+        return [domain.name for domain in self.settings.domains]
 
     def _training(self, domain: str) -> Path:
         return self.settings.storage.directory / "training" / domain
@@ -189,6 +215,36 @@ class Workbench:
         stages = found.stages
         versions = [(version, stages.status(version.version)) for version in reversed(found.all())]
         return Router(versions=tuple(versions), back=found.before)
+
+
+def _same(work: Undertaking, kind: str, domain: str, payload: Mapping[str, Any]) -> bool:
+    """Whether *work* is what somebody wants done; datasets of two kinds are built beside each other."""
+    alike = (work.kind, work.domain) == (kind, domain)
+    return alike and (kind != "dataset" or work.payload.get("kind") == payload.get("kind"))
+
+
+def _allows(domain: Domain, work: Undertaking) -> bool:
+    """Whether what *work* needs is there."""
+    version = str(work.payload.get("version"))
+    stage = next((each.stage for each in domain.adapters if each.version == version and not each.shipped), None)
+    return {
+        "dataset": True,
+        "train": any(each.version == work.payload.get("dataset") for each in domain.datasets),
+        "judge": stage is not None,
+        "promote": stage not in (None, "production"),
+        "retire": stage in ("candidate", "canary"),
+        "share": domain.canary is not None,
+        "rollback": domain.back is not None,
+    }[work.kind]
+
+
+def _router_allows(router: Router, work: Undertaking) -> bool:
+    stages = {version.version: stage for version, stage in router.versions}
+    return {
+        "router train": True,
+        "router promote": stages.get(str(work.payload.get("version"))) not in (None, "production"),
+        "router rollback": router.back is not None,
+    }[work.kind]
 
 
 def _json(file: Path) -> dict[str, Any]:
