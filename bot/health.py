@@ -18,6 +18,7 @@ log = structlog.get_logger()
 AddPages = Callable[[web.Application], None]
 """Called with the server, to add further pages."""
 
+LONGEST_LINE = 1_000_000  # bytes of an address: the console can then say on a page that it is too long
 SECONDS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -91,7 +92,7 @@ class Health:
         server = web.Application()
         self.add_to(server)
         add(server)
-        runner = web.AppRunner(server, access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(server, access_log=None, shutdown_timeout=1, max_line_size=LONGEST_LINE)
         await runner.setup()
         try:
             try:

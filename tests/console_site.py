@@ -22,7 +22,7 @@ from bot.desks.librarian import Librarian
 from bot.desks.prompts import PromptDesk
 from bot.desks.workbench import Workbench
 from bot.errors import PointsmanError
-from bot.health import Health
+from bot.health import LONGEST_LINE, Health
 from bot.learning.curation import Curator
 from bot.learning.gaps import GapFinder
 from bot.messages import Exchange, Feedback, Passage, Reply, Turn
@@ -124,7 +124,9 @@ async def open_site(folder: Path, *, port: int | None = None, **more: Any) -> As
         server = web.Application()
         Health(ready=True).add_to(server)
         console(parts)(server)
-        async with TestClient(TestServer(server, port=port)) as client:
+        listening = TestServer(server, port=port)
+        await listening.start_server(max_line_size=LONGEST_LINE)
+        async with TestClient(listening) as client:
             yield Site(client=client, parts=parts, database=database, asked=asked)
 
 

@@ -74,6 +74,22 @@ def test_typed_correction_is_lost_by_no_key(browser: Any, address: str) -> None:
     wait_for(lambda: lines(browser, "approved") == 1)
 
 
+def test_button_in_an_answer_takes_back_what_was_decided_about_that_answer(browser: Any, address: str) -> None:
+    sign_in(browser, address, "curator")
+    wait_for(lambda: shown(browser))
+    for number, key in enumerate("ax", 1):
+        press(browser, key)
+        wait_for(lambda done=number: lines(browser, "new") == 30 - done and shown(browser))
+    press(browser, "k", "k")
+    wait_for(lambda: browser.find_elements("css selector", "#pane article[data-state=approved] [data-undo]"))
+    browser.find_element("css selector", "#pane [data-undo]").click()
+    wait_for(lambda: lines(browser, "new") == 29)
+
+    assert (lines(browser, "approved"), lines(browser, "rejected")) == (0, 1)
+    press(browser, "u")
+    wait_for(lambda: lines(browser, "rejected") == 0)
+
+
 def in_the_box(browser: Any) -> str:
     return str(browser.execute_script("return document.querySelector('#pane #right-answer')?.value ?? ''"))
 

@@ -226,3 +226,32 @@ async def test_share_of_a_trial_that_is_none_is_told_at_the_field(site: Site) ->
 
     page = await response.text()
     assert response.status == 400 and 'id="percent-2-problem"' in page and 'value="half"' in page
+
+
+@pytest.mark.parametrize("letters", [201, 1001, 9_000, 100_000])
+@pytest.mark.parametrize(
+    "path", ["/review?text=", "/knowledge/search?text=", "/knowledge/in/billing?text=", "/audit?who="]
+)
+async def test_text_that_is_too_long_is_refused_on_a_page_like_any_other(site: Site, path: str, letters: int) -> None:
+    response = await site.get(path + "x" * letters)
+
+    page = await response.text()
+    assert (response.status == 400) == (letters > 1000 or "search" not in path)
+    assert response.status == 400 or letters == 201
+    assert response.status != 400 or ('role="alert"' in page and ("at most" in page or "too long" in page))
+
+
+async def test_stranger_with_a_long_address_is_sent_to_no_longer_one(site: Site) -> None:
+    site.client.session.cookie_jar.clear()
+
+    response = await site.get("/review?text=" + "x" * 100_000)
+
+    assert response.status == 400 and "too long" in await response.text()
+
+
+async def test_form_that_is_none_is_refused_on_a_page(site: Site) -> None:
+    headers = {"Accept": "text/html", "Content-Type": "application/x-www-form-urlencoded; charset=klingon"}
+
+    response = await site.client.post("/review/decide", data=b"reply=%ff", headers=headers, allow_redirects=False)
+
+    assert response.status == 400 and "cannot be read" in await response.text()

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.console.export import Line, download
 from bot.console.routes import Routes
-from bot.console.visits import Visit
+from bot.console.visits import LONGEST_TEXT, Visit
 from bot.desks.accounts import AuditEntry
 from bot.errors import InputError
 
@@ -21,7 +21,7 @@ routes = Routes(title=N_("Audit log"), home="/audit", need="admin")
 @routes.get("/audit", need="admin")
 async def show(visit: Visit) -> web.StreamResponse:
     """Show the changes, newest first."""
-    who, what = visit.field("who").strip(), visit.field("what").strip()
+    who, what = visit.short("who", LONGEST_TEXT), visit.short("what", LONGEST_TEXT)
     entries = list(await visit.parts.audit.page(who=who, what=what, before=_before(visit), limit=PAGE + 1))
     older = entries[PAGE - 1].id if len(entries) > PAGE else None
     return visit.page(

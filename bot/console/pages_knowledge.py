@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bot.console.routes import Routes
-from bot.console.visits import Visit, local
+from bot.console.visits import LONGEST_QUESTION, LONGEST_TEXT, Visit, local
 from bot.desks.holdings import GAP_DAYS, PUBLIC, DocumentFilter, Labels, ListedDocument, Upload
 from bot.errors import InputError, NotFound
 
@@ -76,7 +76,7 @@ async def show_document(visit: Visit) -> web.StreamResponse:
 @routes.get("/knowledge/search", need="viewer")
 async def search(visit: Visit) -> web.StreamResponse:
     """Try a question: where it would go, and what would be found for it."""
-    text, domain = visit.field("text").strip()[:1000], visit.field("domain")
+    text, domain = visit.short("text", LONGEST_QUESTION), visit.field("domain")
     if domain and domain not in visit.parts.domains:
         raise InputError(visit.say("There is no domain “%(domain)s”.", domain=domain))
     tried = await visit.parts.knowledge.search(text, domain, _labels(visit)) if text else None
@@ -230,7 +230,7 @@ def _wanted(visit: Visit) -> DocumentFilter:
     if order not in ORDERS or source not in SOURCES:
         raise InputError(visit.say("This filter does not exist; open the list anew."))
     return DocumentFilter(
-        text=visit.field("text").strip()[:200],
+        text=visit.short("text", LONGEST_TEXT),
         access=visit.field("access"),
         source=cast(Any, source),
         order=cast(Any, order),

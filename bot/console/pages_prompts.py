@@ -9,7 +9,7 @@ from aiohttp import web
 from bot.console.differences import differences
 from bot.console.problems import Problems
 from bot.console.routes import Routes
-from bot.console.visits import Visit
+from bot.console.visits import LONGEST_QUESTION, Visit
 from bot.desks.holdings import PUBLIC
 from bot.desks.trials import MOST, Draft, TypedQuestion
 from bot.errors import Conflict, InputError
@@ -219,7 +219,7 @@ def _next(visit: Visit, name: str) -> int:
 
 def _typed(visit: Visit, name: str) -> TypedQuestion | None:
     """The question that was typed; only admins get answers from documents that are not for everyone."""
-    text, domain = visit.field("typed").strip()[:1000], visit.field("domain")
+    text, domain = visit.short("typed", LONGEST_QUESTION), visit.field("domain")
     if not text:
         return None
     domain = domain if domain in visit.parts.domains else next(iter(visit.parts.domains), GENERAL)

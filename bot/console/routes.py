@@ -25,6 +25,7 @@ Need = Role | Literal["anyone"]
 Page = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 FORM_BYTES = 1_000_000
+LONGEST_ADDRESS = 8_000  # characters; what is longer was not typed by a person
 STATUS: Mapping[type[PointsmanError], int] = {NotFound: 404, AdapterNotFound: 404, Conflict: 409, InputError: 400}
 """The first that fits counts; all others: 503."""
 
@@ -82,12 +83,18 @@ class Gate:
         async def answer(request: web.Request) -> web.StreamResponse:
             session = await self.signed_in.find(request)
             visit = self.visit(request, session)
+            if len(request.raw_path) > LONGEST_ADDRESS:
+                return refusal(visit, 400, visit.say("This address is too long; shorten the text in it."))
             if route.need != "anyone" and session is None:
                 return _stranger(visit)
             if route.need != "anyone" and not visit.may(route.need):
                 return refusal(visit, 403, visit.say("Your role does not allow this; an admin can change it."))
             if route.method == "POST":
-                visit = self.visit(request, session, await request.clone(client_max_size=route.limit).post())
+                try:
+                    form = await request.clone(client_max_size=route.limit).post()
+                except (ValueError, LookupError):  # bytes that are no form, or letters of an unknown kind
+                    return refusal(visit, 400, visit.say("This form cannot be read; load the page anew and try again."))
+                visit = self.visit(request, session, form)
                 if not _meant(visit):
                     return refusal(visit, 403, visit.say("This form is out of date; load the page anew and try again."))
             return await _answered(route.page, visit)

@@ -17,6 +17,7 @@ from bot.errors import InputError
 FORM_COOKIE = "pointsman_form"  # stands in for a session's CSRF token where nobody is signed in yet
 THEMES = ("auto", "light", "dark")
 LONGEST_TEXT = 200  # characters that a list is searched for
+LONGEST_QUESTION = 1000  # characters of a question that somebody types to try something out
 
 Form = MultiDictProxy[str | bytes | bytearray | web.FileField]
 

@@ -142,13 +142,15 @@ async function decide(action, more = {}) {
   });
 }
 
-async function undo() {
+// The latest decision of this page; or, where an answer's own button is pressed, the one about that answer alone.
+async function undo(own = null) {
   if (busy) return;
-  const replies = decided.pop() ?? (!list && at() ? [at()] : null);
+  const replies = own ?? decided.pop() ?? (!list && at() ? [at()] : null);
   if (!replies) { say(word('nothing')); return; }
   await alone(async () => {
     const { state, seen: times } = await post('/review/undo', [...replies.map((reply) => ['reply', reply]), ...replies.map(seen)]);
     stands(times);
+    decided.splice(0, decided.length, ...decided.map((some) => some.filter((reply) => !replies.includes(reply))).filter((some) => some.length));
     mark(replies, state);
     say(word('undone'));
     if (list) await choose(lines().find((line) => line.dataset.reply === replies[0])); else await show(replies[0]);
@@ -189,7 +191,7 @@ function open() {
 
 const KEYS = {
   j: () => step(1), k: () => step(-1),
-  a: () => decide('approve'), x: () => decide('reject'), p: () => decide('pass'), u: undo,
+  a: () => decide('approve'), x: () => decide('reject'), p: () => decide('pass'), u: () => undo(),
   e: async () => { const text = await field('right-answer'); text?.focus(); text?.setSelectionRange(text.value.length, text.value.length); },
   r: async () => (await field('right-route'))?.focus(),
   b: async () => (await field('fault'))?.focus(),
@@ -225,7 +227,7 @@ function submitted(event) {
   if (form.matches('.again')) { event.preventDefault(); askAgain(form); return; }
   if (!form.matches('#decide, #list')) return;
   event.preventDefault();
-  if (event.submitter?.hasAttribute('data-undo')) { if (!decided.length) decided.push([at()]); undo(); return; }
+  if (event.submitter?.hasAttribute('data-undo')) { undo([form.elements.reply.value]); return; }
   const fields = new FormData(form), one = form.id === 'decide';
   if (!one && !ticked().length && !current()) return;
   const more = Object.fromEntries(['route', 'fault', ...(one ? ['answer'] : [])].map((name) => [name, fields.get(name) ?? '']));
