@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.learning.quality import POINTS, Count, figures, overview, unanswered
-from bot.messages import now
+from bot.learning.quality import POINTS, Count, figures, overview
 
 TODAY = date(2026, 11, 23)
 
@@ -80,20 +79,3 @@ def test_adapters_are_judged_by_what_they_wrote_for_a_domain() -> None:
     assert [(name, part.questions) for name, part in parts["adapter"]] == [("billing@2", 5)]
     assert [name for name, _ in parts["prompt"]] == ["domain/answer@1", "general/answer@1"]
     assert [(name, part.questions) for name, part in parts["route"]] == [("billing", 7), ("general", 3)]
-
-
-def test_questions_with_the_same_words_are_one_by_its_commonest_wording() -> None:
-    texts = ("Password reset?", "How do I reset my password?", "how do I reset my password", "Is there tea?", "?!")
-    asked = [(text, "it", now()) for text in texts]
-
-    found = unanswered(asked, most=10)
-
-    assert [(one.question, one.times) for one in found] == [("How do I reset my password?", 3), ("Is there tea?", 1)]
-    assert found[0].wordings == (("How do I reset my password?", 2), ("Password reset?", 1))
-    assert [one.question for one in unanswered(asked, most=1)] == ["How do I reset my password?"]
-
-
-def test_questions_without_a_word_of_their_own_are_not_thrown_together() -> None:
-    asked = [(text, "it", now()) for text in ("What is it?", "Who are they?")]
-
-    assert [one.times for one in unanswered(asked, most=10)] == [1, 1]

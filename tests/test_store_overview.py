@@ -90,15 +90,6 @@ async def test_unfinished_answers_are_not_counted(database: Database) -> None:
     assert (await SqlOverview(database).figures(ALL)).total.questions == 0
 
 
-async def test_no_more_than_the_newest_questions_are_looked_through(database: Database) -> None:
-    for number, question in enumerate(("oldest", "older", "newest")):
-        await answer(database, number, question=question, abstained=True)
-
-    found = await SqlOverview(database, look_through=2).unanswered(ALL)
-
-    assert [one.question for one in found] == ["newest", "older"]
-
-
 async def test_review_list_is_filtered_by_how_it_ended(database: Database) -> None:
     await answer(database, 1)
     await answer(database, 2, abstained=True)

@@ -1,22 +1,29 @@
 """Knowledge: what the domains hold, what is missing, a search to try out, and documents in and out."""
 
+import asyncio
 import io
 import re
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from typing import Any, cast, get_args
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
+from bot.console.export import Line, download
+from bot.console.ports import Redact
 from bot.console.routes import Routes
 from bot.console.visits import LONGEST_QUESTION, LONGEST_TEXT, Visit, local
-from bot.desks.holdings import GAP_DAYS, PUBLIC, DocumentFilter, Labels, ListedDocument, Upload
+from bot.desks.holdings import PUBLIC, DocumentFilter, Gap, GapFilter, Labels, ListedDocument, Upload
 from bot.errors import InputError, NotFound
+from bot.learning.quality import RANGES, USUAL, first_day
+from bot.messages import now
 
 N_ = str  # marks text for the catalogue that is said later
 UPLOAD_BYTES = 100_000_000
 CHUNKS = 20  # on a page
 SHOWN_GAPS = 50
+TOP_GAPS = 10  # on the overview
 AT_ONCE = 200  # documents that are removed together, at most
 ORDERS = get_args(DocumentFilter.__annotations__["order"])
 SOURCES = get_args(DocumentFilter.__annotations__["source"])
@@ -86,16 +93,68 @@ async def search(visit: Visit) -> web.StreamResponse:
 @routes.get("/knowledge/gaps", need="viewer")
 async def gaps(visit: Visit) -> web.StreamResponse:
     """Show what people ask and no document answers; the script asks for the list alone, which takes a model."""
-    days, domain = _number(visit, "days") if visit.field("days") else 30, visit.field("domain")
-    if domain and domain not in visit.parts.domains:
-        raise InputError(visit.say("There is no domain “%(domain)s”.", domain=domain))
-    values: dict[str, Any] = {"days": days, "domain": domain, "choices": GAP_DAYS, "domains": visit.parts.domains}
+    days, wanted = _gaps_wanted(visit)
+    choices = await visit.parts.answers.choices()
+    values: dict[str, Any] = {
+        "days": days,
+        "wanted": wanted,
+        "ranges": tuple(RANGES),
+        "platforms": choices.platforms,
+        "domains": visit.parts.domains,
+        "query": _gaps_query(days, wanted),
+    }
     if not visit.field("part") and not visit.field("all"):
         return visit.page("knowledge_gaps.html", gaps=None, **values)
-    found = await visit.parts.knowledge.gaps(domain, days)
-    values |= {"gaps": found[:SHOWN_GAPS], "more": max(0, len(found) - SHOWN_GAPS)}
+    found = await visit.parts.knowledge.gaps(wanted)
+    most = TOP_GAPS if visit.field("top") else SHOWN_GAPS
+    values |= {"gaps": found[:most], "more": max(0, len(found) - most)}
     values["later"] = sum(not gap.compared for gap in found)
     return visit.page("knowledge_gap_list.html" if visit.field("part") else "knowledge_gaps.html", **values)
+
+
+@routes.get("/knowledge/gaps.{format:csv|jsonl}", need="viewer")
+async def export_gaps(visit: Visit) -> web.StreamResponse:
+    """Write the gaps to a file, all of them, redacted."""
+    found = await visit.parts.knowledge.gaps(_gaps_wanted(visit)[1])
+    rows = await asyncio.to_thread(_gap_lines, found, visit.parts.redact)
+
+    async def lines() -> AsyncIterator[Line]:
+        for row in rows:
+            yield row
+
+    return await download(visit, "gaps", visit.request.match_info["format"], lines())
+
+
+def _gaps_wanted(visit: Visit) -> tuple[str, GapFilter]:
+    """The filter in the address, with how it names the time range: the same one as the overview's."""
+    days, domain = visit.field("days") or USUAL, visit.field("domain")
+    if domain and domain not in visit.parts.domains:
+        raise InputError(visit.say("There is no domain “%(domain)s”.", domain=domain))
+    if days not in RANGES:
+        raise InputError(visit.say("There is no such time range; choose one of those on the page."))
+    since = first_day(RANGES[days], now().date())
+    return days, GapFilter(since=since, domain=domain, platform=visit.field("platform"))
+
+
+def _gaps_query(days: str, wanted: GapFilter) -> str:
+    query = {"days": days, "domain": wanted.domain, "platform": wanted.platform}
+    return urlencode({name: value for name, value in query.items() if value})
+
+
+def _gap_lines(found: Sequence[Gap], redact: Redact) -> list[Line]:
+    """Gaps for a file: what people wrote leaves the console redacted."""
+    return [
+        {
+            "question": redact(gap.question),
+            "times": len(gap.questions),
+            "people": gap.people,
+            "route": gap.route,
+            "asked_back": gap.asked_back,
+            "wordings": [redact(text) for text in dict.fromkeys(each.question for each in gap.questions)],
+            "latest": gap.questions[0].at.isoformat(),
+        }
+        for gap in found
+    ]
 
 
 @routes.get("/knowledge/upload", need="admin")

@@ -1,7 +1,7 @@
 """Overview: how much is asked, how it ends, what people think of it, and how long it takes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -13,12 +13,10 @@ from bot.console.plots import Plot
 from bot.console.routes import Routes
 from bot.console.visits import Visit
 from bot.errors import InputError
-from bot.learning.quality import KINDS, Figures, OpenQuestion, Overview, OverviewFilter, Period
+from bot.learning.quality import KINDS, RANGES, USUAL, Figures, Overview, OverviewFilter, Period
 from bot.messages import now
 
 N_ = str  # marks text for the catalogue that is said later
-RANGES: Mapping[str, int | None] = {"7": 7, "30": 30, "90": 90, "all": None}
-USUAL = "30"
 PARTS = ("platform", "route", "adapter", "prompt")
 LONGEST = 50  # rows of a table on the page; the file has all
 
@@ -30,14 +28,11 @@ async def show(visit: Visit) -> web.StreamResponse:
     """Show the figures of a time range, together and by connector, route, adapter and prompt."""
     days, wanted = _wanted(visit)
     parts = visit.parts
-    overview, unanswered, choices = await asyncio.gather(
-        parts.overview.figures(wanted), parts.overview.unanswered(wanted), parts.answers.choices()
-    )
+    overview, choices = await asyncio.gather(parts.overview.figures(wanted), parts.answers.choices())
     query = {"days": days, "route": wanted.route, "platform": wanted.platform}
     return visit.page(
         "overview.html",
         overview=overview,
-        unanswered=unanswered,
         choices=choices,
         days=days,
         wanted=wanted,
@@ -47,21 +42,18 @@ async def show(visit: Visit) -> web.StreamResponse:
         query=urlencode({name: value for name, value in query.items() if value}),
         filtered=bool(wanted.route or wanted.platform),
         review=_review(wanted),
+        gaps=_gaps(visit, days, wanted),
         part=partial(_part, wanted),
         **_plots(overview.periods),
     )
 
 
-@routes.get("/overview/{table:days|platform|route|adapter|prompt|unanswered}.{format:csv|jsonl}", need="viewer")
+@routes.get("/overview/{table:days|platform|route|adapter|prompt}.{format:csv|jsonl}", need="viewer")
 async def export(visit: Visit) -> web.StreamResponse:
     """Write one of the tables to a file, all of its rows."""
     table = visit.request.match_info["table"]
     _, wanted = _wanted(visit)
-    if table == "unanswered":
-        found = await visit.parts.overview.unanswered(wanted)
-        rows: Iterable[Line] = await asyncio.to_thread(_open_lines, found, visit.parts.redact)
-    else:
-        rows = _lines(table, await visit.parts.overview.figures(wanted))
+    rows = _lines(table, await visit.parts.overview.figures(wanted))
 
     async def lines() -> AsyncIterator[Line]:
         for row in rows:
@@ -87,6 +79,13 @@ def _review(wanted: OverviewFilter) -> Callable[..., str]:
         return "/review?" + urlencode({name: value for name, value in (common | more).items() if value})
 
     return address
+
+
+def _gaps(visit: Visit, days: str, wanted: OverviewFilter) -> str:
+    """The fields by which the page of gaps shows those of the same time and place."""
+    domain = wanted.route if wanted.route in visit.parts.domains else ""
+    query = {"days": days, "domain": domain, "platform": wanted.platform}
+    return urlencode({name: value for name, value in query.items() if value})
 
 
 def _part(wanted: OverviewFilter, table: str, name: str) -> dict[str, str]:
@@ -135,17 +134,3 @@ def _line(figures: Figures) -> Line:
         "first_word_seconds_median": figures.median,
         "first_word_seconds_95": figures.slow,
     }
-
-
-def _open_lines(found: Sequence[OpenQuestion], redact: Callable[[str], str]) -> list[Line]:
-    """Open questions for a file: what people wrote leaves the console redacted."""
-    return [
-        {
-            "question": redact(one.question),
-            "times": one.times,
-            "routes": list(one.routes),
-            "wordings": [redact(text) for text, _ in one.wordings],
-            "latest": one.latest.isoformat(),
-        }
-        for one in found
-    ]

@@ -10,6 +10,7 @@ from bot.desks.holdings import (
     DocumentFilter,
     DocumentPage,
     Gap,
+    GapFilter,
     Holding,
     Labels,
     ListedDocument,
@@ -22,7 +23,7 @@ from bot.desks.trials import Draft, PastQuestion, Preview, TypedQuestion
 from bot.learning.comparison import Comparison, Tally
 from bot.learning.course import Course
 from bot.learning.exhibits import Domain, Router, Undertaking
-from bot.learning.quality import OpenQuestion, Overview, OverviewFilter
+from bot.learning.quality import Overview, OverviewFilter
 from bot.messages import DatasetVersion, Exchange, Feedback, Reply, Review, Seen, Turn
 from bot.prompt_choices import Choice
 from bot.prompts import PromptLibrary, Template
@@ -144,7 +145,7 @@ class Knowledge(Protocol):
         """Forget work that has ended."""
         ...
 
-    async def gaps(self, domain: str, days: int) -> Sequence[Gap]:
+    async def gaps(self, wanted: GapFilter) -> Sequence[Gap]:
         """Returns: what people asked in vain, most asked first."""
         ...
 
@@ -277,10 +278,6 @@ class OverviewFigures(Protocol):
 
     async def figures(self, wanted: OverviewFilter) -> Overview:
         """Returns: every figure of the answers that *wanted* lets through."""
-        ...
-
-    async def unanswered(self, wanted: OverviewFilter) -> Sequence[OpenQuestion]:
-        """Returns: the questions without an answer that were asked most."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import BinaryIO, Literal, NamedTuple
 
 from bot.messages import EVERYONE, Passage
@@ -10,7 +10,6 @@ from bot.messages import EVERYONE, Passage
 UPLOADS = "uploads"  # the folder for what comes in by the console, and the first part of such a document's name
 UPLOADED = "upload: "  # in front of a document's source where it came in by the console; a file's name follows
 PAGE = 50
-GAP_DAYS = (7, 30, 90, 365)
 
 Labels = frozenset[str] | None
 """What somebody may read; None: everything."""
@@ -166,6 +165,15 @@ class Unanswered:
     route: str
     asked_back: bool
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapFilter:
+    """Which questions that were asked in vain somebody wants to see; empty fields take all."""
+
+    since: date | None = None
+    domain: str = ""
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,19 +5,19 @@ import re
 import shutil
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
 from bot.desks.holdings import (
-    GAP_DAYS,
     PUBLIC,
     UPLOADS,
     Chunks,
     DocumentFilter,
     DocumentPage,
     Gap,
+    GapFilter,
     Holding,
     Labels,
     ListedDocument,
@@ -31,7 +31,7 @@ from bot.desks.holdings import (
 from bot.errors import Conflict, InputError, NotFound, StoreError
 from bot.jobs.filing import INCOMING
 from bot.learning.gaps import GapFinder
-from bot.messages import EVERYONE, SHARED, STOPPED, ListedJob, Passage, now
+from bot.messages import EVERYONE, SHARED, STOPPED, ListedJob, Passage
 from bot.ports import AuditLog, JobQueue
 from bot.settings import DomainSettings, Settings
 from bot.store.unanswered import SqlUnanswered
@@ -175,10 +175,10 @@ class Librarian:
         if any(work.id == job and work.ended for work in await self.works()):
             await self.jobs.forget(job)
 
-    async def gaps(self, domain: str, days: int) -> Sequence[Gap]:
-        """Returns: what people asked in vain in the last *days*, most asked first."""
-        days = days if days in GAP_DAYS else GAP_DAYS[1]
-        questions = await self.unanswered.since(now() - timedelta(days=days), domain=domain)
+    async def gaps(self, wanted: GapFilter) -> Sequence[Gap]:
+        """Returns: what people asked in vain, most asked first."""
+        moment = datetime.combine(wanted.since or date.min, time(), UTC)
+        questions = await self.unanswered.since(moment, domain=wanted.domain, platform=wanted.platform)
         return await asyncio.to_thread(self.finder.find, questions)
 
     def _holding(self, domain: DomainSettings, labels: Labels) -> Holding:

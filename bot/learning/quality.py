@@ -5,13 +5,12 @@ The database counts; what is here puts its counts together, so that every figure
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
 from bot.learning.comparison import wilson
-from bot.learning.sameness import sense
 from bot.messages import GENERAL
 
 Outcome = Literal["answered", "asked_back", "unknown"]
@@ -20,6 +19,8 @@ Kind = Literal["general", "domain", "asked_back", "unknown"]
 KINDS: tuple[Kind, ...] = ("general", "domain", "asked_back", "unknown")
 NONE = "none"
 STEPS = (1, 7, 28, 91, 364)  # days that may stand together in a plot
+RANGES: Mapping[str, int | None] = {"7": 7, "30": 30, "90": 90, "365": 365, "all": None}  # days, for addresses
+USUAL = "30"  # of them
 POINTS = 60  # a plot has no more: a month by the day, a year by the week
 
 
@@ -33,7 +34,7 @@ class OverviewFilter:
 
     def since(self, today: date) -> date | None:
         """The first day; None: from the beginning."""
-        return None if self.days is None else today - timedelta(days=self.days - 1)
+        return first_day(self.days, today)
 
 
 class Count(NamedTuple):
@@ -123,15 +124,9 @@ class Overview:
     ]  # "platform", "route", "adapter", "prompt": by name, most first
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenQuestion:
-    """Questions that hold the same words and that nobody got an answer to."""
-
-    question: str  # as most people put it
-    times: int
-    routes: tuple[str, ...]
-    wordings: tuple[tuple[str, int], ...]  # each with how often it was asked, most first
-    latest: datetime
+def first_day(days: int | None, today: date) -> date | None:
+    """The first of so many days of which *today* is the last; None: from the beginning."""
+    return None if days is None else today - timedelta(days=days - 1)
 
 
 def figures(counts: Iterable[Count], waits: Iterable[Wait] = ()) -> Figures:
@@ -171,40 +166,6 @@ def overview(
             "prompt": _by((count for count in parts if count.prompt != NONE), lambda count: count.prompt),
         },
     )
-
-
-def unanswered(asked: Iterable[tuple[str, str, datetime]], *, most: int) -> tuple[OpenQuestion, ...]:
-    """
-    The *most* frequent of the questions *asked* (text, route, time), those with the same words together.
-
-    Neither words that only make a sentence count, nor the order: "password reset" is "How do I reset my password?".
-    """
-    wordings: dict[str, list[tuple[str, str, datetime]]] = defaultdict(list)
-    for one in asked:
-        wordings[_bare(one[0])].append(one)
-    groups: dict[Hashable, list[list[tuple[str, str, datetime]]]] = defaultdict(list)
-    for bare, alike in wordings.items():
-        if bare:
-            groups[frozenset(sense(alike[0][0]).words) or bare].append(alike)
-    found = [_together(group) for group in groups.values()]
-    return tuple(sorted(found, key=lambda one: (one.times, one.latest), reverse=True)[:most])
-
-
-def _together(group: Sequence[Sequence[tuple[str, str, datetime]]]) -> OpenQuestion:
-    ordered = sorted(group, key=len, reverse=True)
-    every = [one for alike in group for one in alike]
-    return OpenQuestion(
-        question=ordered[0][0][0],
-        times=len(every),
-        routes=tuple(route for route, _ in Counter(route for _, route, _ in every).most_common()),
-        wordings=tuple((alike[0][0], len(alike)) for alike in ordered),
-        latest=max(at for _, _, at in every),
-    )
-
-
-def _bare(question: str) -> str:
-    """*question* without what is not heard when it is said aloud."""
-    return " ".join(question.casefold().split()).strip(" ?!.,;:")
 
 
 def _periods(counts: Sequence[Count], waits: Sequence[Wait], since: date | None, today: date) -> tuple[Period, ...]:

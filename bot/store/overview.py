@@ -25,14 +25,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from bot.learning.quality import Count, OpenQuestion, Overview, OverviewFilter, Wait, overview, unanswered
+from bot.learning.quality import Count, Overview, OverviewFilter, Wait, overview
 from bot.messages import GENERAL, now
 from bot.store.database import Database
 from bot.store.listing import PROMPT, REVIEWED_AGAIN
-from bot.store.models import ExchangeRow, ListedRow
+from bot.store.models import ListedRow
 
-UNANSWERED = 1000  # questions that are looked through, the newest
-MOST = 10
 NONE = "none"
 WRITTEN = and_(ListedRow.prompt != NONE, not_(REVIEWED_AGAIN))  # by a model
 VOTES = (ListedRow.up, ListedRow.down)
@@ -63,7 +61,6 @@ class SqlOverview:
     """The figures of a SQL database; what is older than the retention time is gone from them."""
 
     database: Database
-    look_through: int = UNANSWERED
 
     async def figures(self, wanted: OverviewFilter) -> Overview:
         """Returns: every figure of the answers that *wanted* lets through."""
@@ -75,20 +72,6 @@ class SqlOverview:
             days = [Count(*row)._replace(day=day) for *row, day in await session.execute(by_day(conditions))]
             waits = [Wait(*row) for row in await session.execute(waits_by_day(conditions))]
         return await asyncio.to_thread(overview, parts, days, waits, since=since, today=today)
-
-    async def unanswered(self, wanted: OverviewFilter) -> Sequence[OpenQuestion]:
-        """Returns: the questions without an answer that were asked most, of the newest ones."""
-        question = case((ExchangeRow.question != "", ExchangeRow.question), else_=ExchangeRow.asked)
-        rows = (
-            select(question, ListedRow.route, ListedRow.at)
-            .join(ExchangeRow, ExchangeRow.id == ListedRow.id)
-            .where(ListedRow.outcome == "unknown", *_conditions(wanted, wanted.since(now().date())))
-            .order_by(ListedRow.id.desc())
-            .limit(self.look_through)
-        )
-        async with self.database.reading() as session:
-            asked = [(text, route, at) for text, route, at in await session.execute(rows)]
-        return await asyncio.to_thread(unanswered, asked, most=MOST)
 
 
 def _conditions(wanted: OverviewFilter, since: date | None) -> list[ColumnElement[bool]]:

@@ -20,7 +20,9 @@ class SqlUnanswered:
 
     database: Database
 
-    async def since(self, moment: datetime, *, domain: str = "", limit: int = 1000) -> Sequence[Unanswered]:
+    async def since(
+        self, moment: datetime, *, domain: str = "", platform: str = "", limit: int = 1000
+    ) -> Sequence[Unanswered]:
         """
         Returns: the newest questions that were asked back or answered with "I don't know", newest first.
 
@@ -39,6 +41,8 @@ class SqlUnanswered:
             .order_by(ExchangeRow.at.desc())
             .limit(limit)
         )
+        if platform:
+            rows = rows.where(ExchangeRow.platform == platform)
         if domain:
             # Nobody knows to which domain a question belongs that no domain took.
             rows = rows.where(ExchangeRow.route.in_([domain, GENERAL]))
