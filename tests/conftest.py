@@ -109,7 +109,7 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = (
         ROOT / "var" / "tests"
     )  # embedding the general set takes longest; its file's name tells when it is out of date
-    RouteTeacher(MiniLmEncoder(), None, kept).tasks()  # type: ignore[arg-type]
+    RouteTeacher(MiniLmEncoder(), None, kept).tasks()  # type: ignore[arg-type]  # no model for it
     shutil.copytree(kept, folder / "var" / "router")
     payload = {"domain": "handbook", "paths": [str(documents)], "access": ["everyone"], "prune": False}
     asyncio.run(run(load_settings(file), "ingest", payload))

@@ -108,7 +108,7 @@ class Site:
             await session.execute(changed.values(asked=question, question=question))
 
     async def vote(self, reply: str, *, rating: int, user: str = "slack:user:U1", **more: Any) -> None:
-        vote = Feedback(reply=reply, user=user, platform="slack", rating=rating, **more)  # type: ignore[arg-type]
+        vote = Feedback(reply=reply, user=user, platform="slack", rating=rating, **more)  # type: ignore[arg-type]  # one of the ratings
         await SqlFeedbackStore(self.database).save(vote)
 
 

@@ -139,7 +139,7 @@ class Office:
         await self.exchanges.complete(done)
 
     async def vote(self, reply: str, rating: int, user: str = "slack:U2", **more: Any) -> None:
-        await self.votes.save(Feedback(reply=reply, user=user, platform="slack", rating=rating, **more))  # type: ignore[arg-type]
+        await self.votes.save(Feedback(reply=reply, user=user, platform="slack", rating=rating, **more))  # type: ignore[arg-type]  # one of the ratings
 
     async def review(self, reply: str, state: str, **more: Any) -> None:
         await self.reviews.add([Review(**{"reply": reply, "state": state, "by": "ada", "route": "billing"} | more)])
@@ -175,7 +175,7 @@ class Workshop(Office):
         )
 
     async def build(self, kind: str = "sft", **more: Any) -> DatasetVersion:
-        return await self.builder.build(more.pop("library", LIBRARY), kind=kind, by="ada", **more)  # type: ignore[arg-type]
+        return await self.builder.build(more.pop("library", LIBRARY), kind=kind, by="ada", **more)  # type: ignore[arg-type]  # of every type
 
     async def approved(self, *replies: str, **more: Any) -> None:
         for reply in replies:

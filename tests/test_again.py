@@ -110,7 +110,7 @@ DRAFT = "---\nsummary: A draft\n---\n[user]\nDRAFT {% for p in passages %}{{ p.t
 
 
 async def preview_of(house: House, *questions: dict[str, Any]) -> list[dict[str, Any]]:
-    house.stores = Reviews(EXCHANGE)  # type: ignore[attr-defined]
+    house.stores = Reviews(EXCHANGE)  # type: ignore[attr-defined]  # a fake's
     asked = {"name": "domain/answer", "version": 2, "text": DRAFT, "based_on": "domain/answer@1"}
     work = json.loads(json.dumps(asked | {"questions": questions}))
     found: list[dict[str, Any]] = json.loads(json.dumps(await preview(cast(Installation, house), work, silent)))

@@ -59,7 +59,7 @@ async def test_general_answer_is_shown_piece_by_piece_as_the_model_writes() -> N
 async def test_answer_that_was_cut_off_says_so_on_the_screen_and_in_the_record(
     finish: str, note: str, hidden: bool
 ) -> None:
-    answer, screen = await general(EchoGenerator("Answer: 15 and", finish=finish), hidden=hidden)  # type: ignore[arg-type]
+    answer, screen = await general(EchoGenerator("Answer: 15 and", finish=finish), hidden=hidden)  # type: ignore[arg-type]  # one of the ends
 
     assert answer.text == ("15 and" if hidden else "Answer: 15 and") + note
     assert screen.text == answer.text

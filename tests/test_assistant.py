@@ -54,7 +54,7 @@ def make_assistant(
 
 
 async def ask(assistant: Assistant, text: str, on_text: OnText = discard, **message: object) -> Reply:
-    return await assistant.reply_to(Message(id=f"event-{next(_ids)}", text=text, **message), on_text)  # type: ignore[arg-type]
+    return await assistant.reply_to(Message(id=f"event-{next(_ids)}", text=text, **message), on_text)  # type: ignore[arg-type]  # of every type
 
 
 def prompts_of(assistant: Assistant) -> list[str]:
@@ -131,7 +131,7 @@ async def test_model_may_refuse_a_domain_question_and_only_that() -> None:
     await ask(domain, "When is my refund paid?")
     await ask(general, "Why is the sky blue?")
 
-    refusals = [(a.generator.prompts[0].refusal, a.generator.prompts[0].refuse_above) for a in (domain, general)]  # type: ignore[attr-defined]
+    refusals = [(a.generator.prompts[0].refusal, a.generator.prompts[0].refuse_above) for a in (domain, general)]  # type: ignore[attr-defined]  # a fake's
     assert refusals[0][0] == REFUSAL and 0 < refusals[0][1] < 1
     assert refusals[1] == ("", 1.0)
 
@@ -237,7 +237,7 @@ async def test_given_passages_take_the_place_of_retrieval() -> None:
     assert (reply.text, reply.decision) == ("Cats sleep all day. [1]", "answer")
     assert (reply.route, reply.adapter) == ("travel", "reading@1")
     assert [passage.text for passage in reply.passages] == ["Cats sleep all day.", "Dogs do not."]
-    assert assistant.retriever.retrieved == []  # type: ignore[attr-defined]
+    assert assistant.retriever.retrieved == []  # type: ignore[attr-defined]  # a fake's
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ async def test_objection_is_told_without_a_model_and_without_a_route(text: str, 
 
     assert (reply.text, reply.abstained) == (reason, True)
     assert (reply.probability, reply.domain_probability, reply.route) == (0.0, 0.0, "general")
-    assert (prompts_of(assistant), assistant.retriever.retrieved) == ([], [])  # type: ignore[attr-defined]
+    assert (prompts_of(assistant), assistant.retriever.retrieved) == ([], [])  # type: ignore[attr-defined]  # a fake's
 
 
 @pytest.mark.parametrize("choice", [GENERAL_CHOICE, BILLING, UNSURE])
@@ -306,7 +306,7 @@ async def test_generator_that_fails_leaves_the_begun_row_with_what_was_known(cho
     with pytest.raises(GenerationError, match="out of memory"):
         await ask(assistant, "When is my refund paid?")
 
-    (row,) = assistant.exchanges.exchanges.values()  # type: ignore[attr-defined]
+    (row,) = assistant.exchanges.exchanges.values()  # type: ignore[attr-defined]  # a fake's
     assert (row.complete, row.reply.text, row.reply.route) == (False, "", choice.route)
     assert row.reply.prompt != "none" and row.reply.question == "When is my refund paid?"
 
@@ -331,7 +331,7 @@ async def test_follow_up_is_routed_and_read_with_the_question_before() -> None:
     reply = await ask(assistant, "And on holidays?", thread="T1")
 
     assert reply.question == "When is my refund paid? And on holidays?"
-    assert assistant.retriever.retrieved[-1] == reply.question  # type: ignore[attr-defined]
+    assert assistant.retriever.retrieved[-1] == reply.question  # type: ignore[attr-defined]  # a fake's
     assert "Earlier question: When is my refund paid?" in asked_of(assistant)
     assert asked_of(assistant).endswith("Question: And on holidays?")
 
@@ -342,7 +342,7 @@ async def test_general_follow_up_reads_the_exchange_before_without_markers() -> 
 
     await ask(assistant, "What about sunsets?", thread="T1")
 
-    said = [turn.content for turn in assistant.generator.prompts[-1].turns]  # type: ignore[attr-defined]
+    said = [turn.content for turn in assistant.generator.prompts[-1].turns]  # type: ignore[attr-defined]  # a fake's
     assert said[-3:] == ["Why is the sky blue?", "Light scatters.", "What about sunsets?"]
 
 

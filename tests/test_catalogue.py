@@ -15,7 +15,7 @@ MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 def document(name: str, **more: object) -> ListedDocument:
     values = {"title": name.title(), "chunks": 1, "whole": True, "access": ("everyone",), "source": "/docs/x.md"}
-    return ListedDocument(**({"id": name, "changed": MONDAY} | values | more))  # type: ignore[arg-type]
+    return ListedDocument(**({"id": name, "changed": MONDAY} | values | more))  # type: ignore[arg-type]  # of every type
 
 
 RULES = document("rules.md", chunks=9, changed=MONDAY + timedelta(days=2))
@@ -31,7 +31,7 @@ def catalogue(tmp_path: Path) -> Catalogue:
 
 
 def names(catalogue: Catalogue, labels: frozenset[str] | None = None, **wanted: object) -> list[str]:
-    page = catalogue.page("shop", DocumentFilter(**wanted), labels)  # type: ignore[arg-type]
+    page = catalogue.page("shop", DocumentFilter(**wanted), labels)  # type: ignore[arg-type]  # of every type
     return [each.id for each in page.rows]
 
 

@@ -57,7 +57,7 @@ def voted(config: Path) -> Path:
             await stores.exchanges.begin(asked, REPLY)
             await stores.feedback.save(VOTE)
             for rating in (1, 0):
-                await stores.feedback.save(replace(VOTE, user="slack:U2", rating=rating))  # type: ignore[arg-type]
+                await stores.feedback.save(replace(VOTE, user="slack:U2", rating=rating))  # type: ignore[arg-type]  # one of the ratings
 
     asyncio.run(vote())
     return config

@@ -41,7 +41,7 @@ def _own_logging() -> Iterator[None]:
 @pytest.fixture
 def config(tmp_path: Path, tiny_folder: Path) -> Path:
     """The settings file of an installation with two candidates."""
-    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "var" / "router").tasks()  # type: ignore[arg-type]
+    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "var" / "router").tasks()  # type: ignore[arg-type]  # no model for it
     file = tmp_path / "pointsman.toml"
     file.write_text(
         f'[model]\nbase = "{tiny_folder}"\n[[domains]]\nname = "shop"\ndescription = "Hats"\n'
@@ -193,7 +193,7 @@ def vote(config: Path, votes: dict[str, tuple[int, int]]) -> None:
                     reply = replace(REPLY, id=f"{adapter} {number}", adapter=adapter, route="shop")
                     await stores.exchanges.begin(replace(MESSAGE, id=reply.id), reply)
                     await stores.exchanges.complete(reply)
-                    cast = Feedback(reply=reply.id, user=f"U{number}", platform="slack", rating=rating)  # type: ignore[arg-type]
+                    cast = Feedback(reply=reply.id, user=f"U{number}", platform="slack", rating=rating)  # type: ignore[arg-type]  # one of the ratings
                     await stores.feedback.save(cast)
 
     asyncio.run(do())

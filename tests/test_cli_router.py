@@ -82,7 +82,7 @@ class Desk:
             assert mine
             async with open_installation(settings) as here:
                 teacher = QuickTeacher(ENCODER, SharedWords(), directory / "router")
-                here = replace(here, teacher=teacher, encoder=ENCODER)  # type: ignore[arg-type]
+                here = replace(here, teacher=teacher, encoder=ENCODER)  # type: ignore[arg-type]  # fakes that have what is needed
                 await here.learn_routes()
                 async with serving_jobs(here):
                     yield here
@@ -93,7 +93,7 @@ def desk(tmp_path: Path) -> Desk:
     file = tmp_path / "pointsman.toml"
     names = ("billing", "travel")
     file.write_text("".join(f'[[domains]]\nname = "{name}"\ndescription = "{name}"\n' for name in names))
-    RouteTeacher(ENCODER, None, tmp_path / "var" / "router").tasks()  # type: ignore[arg-type]
+    RouteTeacher(ENCODER, None, tmp_path / "var" / "router").tasks()  # type: ignore[arg-type]  # no model for it
     return Desk(file)
 
 

@@ -104,12 +104,12 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def answered(database: Database, reply: str, adapter: str, votes: dict[str, int], **more: object) -> None:
     """A reply by *adapter*, voted on by people; *more*: what else is particular about it."""
-    store, done = SqlExchangeStore(database), replace(REPLY, id=reply, adapter=adapter, **more)  # type: ignore[arg-type]
+    store, done = SqlExchangeStore(database), replace(REPLY, id=reply, adapter=adapter, **more)  # type: ignore[arg-type]  # of every type
     await store.begin(replace(MESSAGE, id=f"event of {reply}"), done)
     if reply != "unfinished":
         await store.complete(done)
     for user, rating in votes.items():
-        vote = Feedback(reply=reply, user=user, platform="slack", rating=rating)  # type: ignore[arg-type]
+        vote = Feedback(reply=reply, user=user, platform="slack", rating=rating)  # type: ignore[arg-type]  # one of the ratings
         await SqlFeedbackStore(database).save(vote)
 
 

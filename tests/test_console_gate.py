@@ -49,7 +49,7 @@ CASES = [(route, role) for route in GUARDED_ROUTES for role in ("stranger", *ROL
 
 
 async def test_every_address_of_the_router_has_a_role_or_is_known_to_be_free(site: Site) -> None:
-    app = site.client.server.app  # type: ignore[attr-defined]
+    app = site.client.server.app  # type: ignore[attr-defined]  # a test server's
 
     unguarded = {path for path, route in routes_of(app) if route is None}
     free = {path for path, route in routes_of(app) if route and route.need == "anyone"}
@@ -58,7 +58,7 @@ async def test_every_address_of_the_router_has_a_role_or_is_known_to_be_free(sit
 
 
 async def test_every_address_of_the_pages_is_in_the_router(site: Site) -> None:
-    app = site.client.server.app  # type: ignore[attr-defined]
+    app = site.client.server.app  # type: ignore[attr-defined]  # a test server's
 
     guarded = {(route.method, route.path) for _, route in routes_of(app) if route}
 
@@ -80,7 +80,7 @@ async def test_role_decides_who_gets_to_an_address(route: Route, role: str, tmp_
     if role == "stranger":
         assert (response.status, response.headers["Location"].partition("?")[0]) == (303, "/signin")
     else:
-        allowed = ROLES.index(role) >= ROLES.index(route.need)  # type: ignore[arg-type]
+        allowed = ROLES.index(role) >= ROLES.index(route.need)  # type: ignore[arg-type]  # none of these is for anyone
         assert (response.status == 403) == (not allowed)
         assert response.status < 500
 
@@ -300,4 +300,4 @@ async def test_address_that_there_is_not_has_a_way_back(site: Site) -> None:
 
 def test_page_without_a_role_cannot_be_added() -> None:
     with pytest.raises(TypeError):
-        PAGES[0].get("/new")  # type: ignore[call-arg]
+        PAGES[0].get("/new")  # type: ignore[call-arg]  # that is what is tested

@@ -83,7 +83,7 @@ async def send(site: Site, *files: tuple[str, bytes], **fields: str) -> aiohttp.
 
 
 async def jobs(site: Site, kind: str) -> list[Any]:
-    return [each.job.payload for each in await site.parts.knowledge.jobs.listed([kind])]  # type: ignore[attr-defined]
+    return [each.job.payload for each in await site.parts.knowledge.jobs.listed([kind])]  # type: ignore[attr-defined]  # a librarian's
 
 
 @pytest.mark.parametrize(("role", "documents"), [("viewer", 2), ("curator", 2), ("admin", 3)])
@@ -247,7 +247,7 @@ async def test_documents_are_removed_only_once_that_is_sure(site: Site) -> None:
 async def test_progress_is_shown_to_everybody_and_names_to_admins_only(site: Site) -> None:
     await site.sign_in("admin")
     await send(site, ("secret plan.md", b"x"))
-    queue = site.parts.knowledge.jobs  # type: ignore[attr-defined]
+    queue = site.parts.knowledge.jobs  # type: ignore[attr-defined]  # a librarian's
     job = await queue.take()
     await queue.report(job.id, done=1, total=3, doing="Ingesting uploads/secret plan.md")
     shown = await site.read("/knowledge/work?domain=billing")
@@ -261,7 +261,7 @@ async def test_progress_is_shown_to_everybody_and_names_to_admins_only(site: Sit
 async def test_work_that_ended_says_how_until_it_was_seen(site: Site) -> None:
     await site.sign_in("admin")
     await send(site, ("a.md", b"x"))
-    queue = site.parts.knowledge.jobs  # type: ignore[attr-defined]
+    queue = site.parts.knowledge.jobs  # type: ignore[attr-defined]  # a librarian's
     job = await queue.take()
     failed = [{"document": "uploads/a.md", "reason": "it holds no text"}]
     await queue.finish(job.id, result={"added": 1, "updated": 2, "removed": 0, "failed": failed})

@@ -144,7 +144,7 @@ async def test_company_that_says_no_is_quoted(company: Company) -> None:
 async def test_issuer_that_is_another_or_not_there_is_named(company: Company) -> None:
     company.issuer.claims_to_be = "https://other.example.com"
     other = await company.site.get("/signin/company")
-    company.site.parts.company.settings.__dict__["issuer"] = "http://127.0.0.1:9"  # type: ignore[union-attr]
+    company.site.parts.company.settings.__dict__["issuer"] = "http://127.0.0.1:9"  # type: ignore[union-attr]  # it is set up
     gone = await company.site.get("/signin/company")
 
     assert "other.example.com" in await other.text() and "sign-in failed" in await gone.text()

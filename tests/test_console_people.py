@@ -66,7 +66,7 @@ async def test_role_is_changed_and_noted(site: Site) -> None:
     await site.post("/people/viewer/role", role="curator")
 
     (entry,) = await site.parts.audit.page(what="account.change viewer")
-    assert (entry.before["role"], entry.after["role"]) == ("viewer", "curator")  # type: ignore[index]
+    assert (entry.before["role"], entry.after["role"]) == ("viewer", "curator")  # type: ignore[index]  # it holds a mapping
     assert "<del>viewer</del>" in await site.read("/audit") and "<ins>curator</ins>" in await site.read("/audit")
 
 
@@ -98,7 +98,7 @@ async def test_last_admin_stays_one(site: Site) -> None:
 
     assert (demoted.status, shut_out.status) == (409, 400)
     assert "last admin" in await demoted.text()
-    assert (await site.parts.accounts.find("admin")).role == "admin"  # type: ignore[union-attr]
+    assert (await site.parts.accounts.find("admin")).role == "admin"  # type: ignore[union-attr]  # it is there
 
 
 async def test_one_changes_ones_own_password_by_knowing_it(site: Site) -> None:
@@ -122,7 +122,7 @@ async def test_no_password_and_no_hash_is_in_a_page_or_the_log(site: Site) -> No
 async def test_password_is_kept_as_an_argon2_hash(site: Site) -> None:
     await site.post("/people", name="ada", role="viewer", password=OTHER)
 
-    assert (await site.parts.accounts.find("ada")).password.startswith("$argon2id$")  # type: ignore[union-attr]
+    assert (await site.parts.accounts.find("ada")).password.startswith("$argon2id$")  # type: ignore[union-attr]  # it is there
 
 
 def test_password_has_an_upper_limit_too() -> None:

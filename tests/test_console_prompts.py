@@ -206,7 +206,7 @@ async def test_preview_is_work_for_the_owner_with_the_text_and_the_questions(sit
 
     done = await site.client.post(f"{HERE}/preview", data=form, allow_redirects=False, headers={"Accept": "text/html"})
 
-    (listed,) = await site.parts.prompting.jobs.listed(JOBS)  # type: ignore[attr-defined]
+    (listed,) = await site.parts.prompting.jobs.listed(JOBS)  # type: ignore[attr-defined]  # a prompt desk's
     payload: Any = listed.job.payload
     assert done.headers["Location"].startswith(f"/prompts/preview/{listed.job.id}")
     assert [each.get("reply") for each in payload["questions"]] == [*replies[:5], None]
@@ -217,7 +217,7 @@ async def test_preview_is_work_for_the_owner_with_the_text_and_the_questions(sit
 async def finished_preview(site: Site, new: str, *, draft: str) -> str:
     reply = await site.answer(1)
     await site.post(f"{HERE}/preview", text=draft, base=f"{GROUNDED}@1", reply=reply)
-    queue = site.parts.prompting.jobs  # type: ignore[attr-defined]
+    queue = site.parts.prompting.jobs  # type: ignore[attr-defined]  # a prompt desk's
     job = await queue.take()
     exchange = await site.parts.exchanges.find(reply)
     assert exchange
@@ -264,12 +264,12 @@ async def test_only_the_latest_previews_are_kept(site: Site) -> None:
     for _ in range(8):
         await finished_preview_again(site)
 
-    assert len(await site.parts.prompting.jobs.listed(JOBS)) == 5  # type: ignore[attr-defined]
+    assert len(await site.parts.prompting.jobs.listed(JOBS)) == 5  # type: ignore[attr-defined]  # a prompt desk's
 
 
 async def finished_preview_again(site: Site) -> None:
     await site.post(f"{HERE}/preview", text=text_of(site), base=f"{GROUNDED}@1", typed="Why?")
-    queue = site.parts.prompting.jobs  # type: ignore[attr-defined]
+    queue = site.parts.prompting.jobs  # type: ignore[attr-defined]  # a prompt desk's
     await queue.finish((await queue.take()).id, result=[])
 
 
@@ -290,7 +290,7 @@ async def test_question_that_a_curator_types_is_answered_from_what_everyone_may_
 
     await site.post(f"{HERE}/preview", text=text_of(site), base=f"{GROUNDED}@1", typed="What is paid?")
 
-    (listed,) = await site.parts.prompting.jobs.listed(JOBS)  # type: ignore[attr-defined]
+    (listed,) = await site.parts.prompting.jobs.listed(JOBS)  # type: ignore[attr-defined]  # a prompt desk's
     assert listed.job.payload["questions"] == [{"text": "What is paid?", "route": "billing", "labels": ["everyone"]}]
 
 

@@ -35,7 +35,7 @@ class Desk(Office):
         )
 
     async def queue(self, **more: object) -> Sequence[QueueItem]:
-        return await self.curator.queue(**more)  # type: ignore[arg-type]
+        return await self.curator.queue(**more)  # type: ignore[arg-type]  # of every type
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def ids(items: Sequence[QueueItem]) -> list[str]:
 
 
 def decision(reply: str, state: str = "approved", **more: object) -> Review:
-    return Review(**{"reply": reply, "state": state, "by": "ada"} | more)  # type: ignore[arg-type]
+    return Review(**{"reply": reply, "state": state, "by": "ada"} | more)  # type: ignore[arg-type]  # of every type
 
 
 def test_a_single_vote_has_its_full_weight() -> None:

@@ -120,7 +120,7 @@ async def test_some_closing_codes_are_for_good(discord_: DiscordDouble):
         async with running(discord_) as client:
             await discord_.drop_gateway(4004)
             await discord_.until(client.is_closed)
-            await client.work  # type: ignore[misc]
+            await client.work  # type: ignore[misc]  # the test's own
 
     assert raised.value.code == 4004
 

@@ -78,7 +78,7 @@ class Where(ui.Modal, title="Where?"):
     )
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
-        await interaction.response.send_message(self.place.component.values[0])  # type: ignore[attr-defined]
+        await interaction.response.send_message(self.place.component.values[0])  # type: ignore[attr-defined]  # a menu's
 
 
 async def test_menus_in_modals_give_what_they_offer(discord_: DiscordDouble, ada: int, general: int):

@@ -67,7 +67,7 @@ async def test_person_is_asked_once_although_two_press_at_the_same_time(bot: Bot
     reply = button(answer, "person:").partition(":")[2]
     pressed = [Pressed(bot.ann.id), Pressed(bot.bob.id)]
 
-    await asyncio.gather(*(feedback.ask_person(each, reply) for each in pressed))  # type: ignore[arg-type]
+    await asyncio.gather(*(feedback.ask_person(each, reply) for each in pressed))  # type: ignore[arg-type]  # a fake's
 
     assert len(bot.said(helped)) == 1
     assert sorted(each.told[:10] for each in pressed) == ["I have ask", "The people"]

@@ -100,7 +100,7 @@ async def test_nothing_is_asked_where_the_probe_is_too_small(evaluator: Evaluato
 
 
 async def test_installation_has_its_adapters_examined_and_keeps_no_answer(tmp_path: Path, tiny_folder: Path) -> None:
-    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]
+    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]  # no model for it
     write_adapter(tiny_folder, tmp_path / "adapters" / "shop" / "1", seed=1)
     settings = Settings(
         storage=StorageSettings(directory=tmp_path),

@@ -91,10 +91,10 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
 
 def _with_index(here: Installation, folder: Path) -> Installation:
     index = ChromaIndex(folder / "chroma")
-    retriever = HybridRetriever(index, ENCODER, folder / "knowledge", {"shop": PUBLIC})  # type: ignore[dict-item]
-    sync = Sync(index, ENCODER, folder / "knowledge", retriever.withdraw)  # type: ignore[arg-type]
+    retriever = HybridRetriever(index, ENCODER, folder / "knowledge", {"shop": PUBLIC})  # type: ignore[dict-item]  # fakes that have what is needed
+    sync = Sync(index, ENCODER, folder / "knowledge", retriever.withdraw)  # type: ignore[arg-type]  # a fake encoder
     router = Router(RouteChoice(route="shop", probability=0.8, domain_probability=0.9, runner_up="general"))
-    return replace(here, retriever=retriever, sync=sync, router=router, teacher=Teacher())  # type: ignore[arg-type]
+    return replace(here, retriever=retriever, sync=sync, router=router, teacher=Teacher())  # type: ignore[arg-type]  # fakes that have what is needed
 
 
 async def test_uploaded_file_is_indexed_under_a_name_of_its_own_and_kept(shop: Shop) -> None:

@@ -29,14 +29,14 @@ async def ask(
 ) -> None:
     exchanges = SqlExchangeStore(database)
     asked = replace(MESSAGE, id=name, platform=platform, at=NOON + timedelta(minutes=len(name)))
-    answer = replace(REPLY, id=name, question=f"{name}?", **({"abstained": True} | reply))  # type: ignore[arg-type]
+    answer = replace(REPLY, id=name, question=f"{name}?", **({"abstained": True} | reply))  # type: ignore[arg-type]  # of every type
     await exchanges.begin(asked, answer)
     if complete:
         await exchanges.complete(answer)
 
 
 async def found(database: Database, **wanted: object) -> list[str]:
-    questions = await SqlUnanswered(database).since(NOON, **wanted)  # type: ignore[arg-type]
+    questions = await SqlUnanswered(database).since(NOON, **wanted)  # type: ignore[arg-type]  # of every type
     return [question.reply for question in questions]
 
 
@@ -69,7 +69,7 @@ async def test_newest_come_first_and_older_ones_than_asked_for_not_at_all(databa
 
 def question(text: str, user: str, minute: int = 0, **more: object) -> Unanswered:
     values = {"reply": f"{text}{user}", "route": "billing", "asked_back": False, "at": NOON + timedelta(minutes=minute)}
-    return Unanswered(question=text, user=user, **(values | more))  # type: ignore[arg-type]
+    return Unanswered(question=text, user=user, **(values | more))  # type: ignore[arg-type]  # of every type
 
 
 def test_questions_that_are_alike_are_one_gap_and_those_of_most_people_come_first() -> None:
@@ -86,7 +86,7 @@ def test_questions_that_are_alike_are_one_gap_and_those_of_most_people_come_firs
 class CountingEncoder(HashedWordsEncoder):
     texts = 0
 
-    def encode(self, texts, *more):  # type: ignore[no-untyped-def]
+    def encode(self, texts, *more):  # type: ignore[no-untyped-def]  # any arguments
         self.texts += len(texts)
         return super().encode(texts, *more)
 

@@ -63,7 +63,7 @@ def page(city: str, *, tells: bool = True) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path, tiny_folder: Path) -> Settings:
-    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "var" / "router").tasks()  # type: ignore[arg-type]
+    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "var" / "router").tasks()  # type: ignore[arg-type]  # no model for it
     for template in PromptLibrary().all():
         short = re.sub(r"max_new_tokens: \d+", "max_new_tokens: 8", template.text)  # what is random never ends
         own = tmp_path / "prompts" / f"{template.name}.v{template.version + 1}.md"

@@ -15,9 +15,9 @@ GOOD = template("[system]\nSay: I don't know.{{ constraints }}\n[user]\n{{ passa
 
 @pytest.mark.parametrize("shipped", LIBRARY.all(), ids=lambda each: each.label)
 def test_every_shipped_prompt_could_be_saved_as_it_is(shipped: object) -> None:
-    again = checked(shipped.name, 2, shipped.text)  # type: ignore[attr-defined]
+    again = checked(shipped.name, 2, shipped.text)  # type: ignore[attr-defined]  # a template
 
-    assert again.sections == shipped.sections and remarks(again) == []  # type: ignore[attr-defined]
+    assert again.sections == shipped.sections and remarks(again) == []  # type: ignore[attr-defined]  # a template
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ async def test_change_that_cannot_be_noted_is_not_made(yard: Yard) -> None:
     async def fails(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    yard.audit.record = fails  # type: ignore[method-assign]
+    yard.audit.record = fails  # type: ignore[method-assign]  # a fault that comes from there
 
     with pytest.raises(StoreError, match="the disk is full"):
         await yard.promote("1")

@@ -191,7 +191,7 @@ async def test_lost_connection_is_renewed_and_nothing_is_lost(bot: Bot, how: dic
     ts = await bot.slack.says("U1", "D1", "When is my refund?")
     await asyncio.wait_for(pause.reached.wait(), 5)
 
-    await bot.slack.drop_sockets(**how)  # type: ignore[arg-type]
+    await bot.slack.drop_sockets(**how)  # type: ignore[arg-type]  # of every type
     pause.over.set()
     second = await bot.answer("U2", "D2", "And mine?")
 

@@ -50,9 +50,9 @@ def listeners() -> Listeners:
         read_file=nothing,
         openers=nothing,
     )  # type: ignore[arg-type]  # listening needs none of them
-    connector = SlackConnector(parts=parts, secrets=Secrets(), engine=nothing)  # type: ignore[arg-type]
+    connector = SlackConnector(parts=parts, secrets=Secrets(), engine=nothing)  # type: ignore[arg-type]  # nothing of it is used
     heard = Listeners()
-    SlackApp(connector, nothing, nothing, nothing, nothing).listen(heard)  # type: ignore[arg-type]
+    SlackApp(connector, nothing, nothing, nothing, nothing).listen(heard)  # type: ignore[arg-type]  # nothing of it is used
     return heard
 
 

@@ -38,7 +38,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
             ("reply2", "U1", -1, "Better."),
             ("reply3", "U1", 0, None),
         ):
-            await votes.save(Feedback(reply=reply, user=user, platform="slack", rating=rating, correction=correction))  # type: ignore[arg-type]
+            await votes.save(Feedback(reply=reply, user=user, platform="slack", rating=rating, correction=correction))  # type: ignore[arg-type]  # one of the ratings
         reviews = SqlCurationStore(database)
         await reviews.add([Review(reply="reply0", state="approved", by="ada")])
         yield database
@@ -73,7 +73,7 @@ async def test_deleted_exchange_leaves_the_list(database: Database) -> None:
 
 
 async def test_votes_of_a_forgotten_person_leave_the_list(database: Database) -> None:
-    await SqlPeople(database, lambda name: []).forget("U2", MESSAGE.workspace)  # type: ignore[arg-type, return-value]
+    await SqlPeople(database, lambda name: []).forget("U2", MESSAGE.workspace)  # type: ignore[arg-type, return-value]  # it reads no names
 
     found = {row.reply: row for row in (await SqlReviewList(database).page(EVERYTHING)).rows}
     assert (found["reply1"].up, found["reply1"].down, found["reply1"].reason) == (0, 1, "downvote")

@@ -96,7 +96,7 @@ async def test_review_list_is_filtered_by_how_it_ended(database: Database) -> No
     await answer(database, 3, decision="ask_back")
 
     listed = SqlReviewList(database)
-    found = {kind: await listed.page(ReviewFilter(outcome=kind)) for kind in ("answered", "unknown", "asked_back")}  # type: ignore[arg-type]
+    found = {kind: await listed.page(ReviewFilter(outcome=kind)) for kind in ("answered", "unknown", "asked_back")}  # type: ignore[arg-type]  # three of the outcomes
 
     assert {kind: [row.reply for row in page.rows] for kind, page in found.items()} == {
         "answered": ["reply1"],
@@ -106,7 +106,7 @@ async def test_review_list_is_filtered_by_how_it_ended(database: Database) -> No
 
 
 def test_postgresql_gets_its_own_words_for_the_day_and_groups_by_plain_columns() -> None:
-    said = str(overview.waits_by_day([]).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+    said = str(overview.waits_by_day([]).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]  # it has no types
 
     assert "CAST(timezone('UTC', listed.at) AS DATE)" in said and "substr" not in said
     assert said.partition("GROUP BY ")[2] == "anon_1.seconds, anon_1.day"

@@ -35,7 +35,7 @@ class Office:
         await SqlExchangeStore(self.database).begin(message, replace(REPLY, id=reply))
 
     async def vote(self, user: str, reply: str, rating: int = 1) -> None:
-        vote = Feedback(reply=reply, user=user, platform="slack", rating=rating)  # type: ignore[arg-type]
+        vote = Feedback(reply=reply, user=user, platform="slack", rating=rating)  # type: ignore[arg-type]  # one of the ratings
         await SqlFeedbackStore(self.database).save(vote)
 
 

@@ -30,7 +30,7 @@ SHARES = {"none": 0.0, "shop@1": 0.5, "shop@2": 1.0}  # what each adapter gets r
 @pytest.fixture
 def settings(tmp_path: Path, tiny_folder: Path) -> Settings:
     """Two candidates wait for a release."""
-    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]
+    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]  # no model for it
     for number in (1, 2):
         created = f"2030-01-0{number}T00:00:00+00:00"
         write_adapter(tiny_folder, tmp_path / "adapters" / "shop" / str(number), seed=number, created=created)

@@ -73,7 +73,7 @@ def make_shop(folder: Path, index: ChromaIndex | None = None) -> Shop:
     (folder / "docs").mkdir(exist_ok=True)
     index = index or ChromaIndex(folder / "chroma")
     retriever = HybridRetriever(index, ENCODER, folder / "knowledge", {"shop": frozenset({"everyone"})})
-    sync = Sync(index, ENCODER, folder / "knowledge", retriever.withdraw)  # type: ignore[arg-type]
+    sync = Sync(index, ENCODER, folder / "knowledge", retriever.withdraw)  # type: ignore[arg-type]  # a fake encoder
     return Shop(folder / "docs", index, retriever, sync)
 
 
@@ -274,7 +274,7 @@ def test_ingest_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     top = Path(sys.argv[1])
-    slow = Sync(ChromaIndex(top / "chroma"), SlowEncoder(), top / "knowledge")  # type: ignore[arg-type]
+    slow = Sync(ChromaIndex(top / "chroma"), SlowEncoder(), top / "knowledge")  # type: ignore[arg-type]  # fakes that have what is needed
     slow.ingest(
         "shop", [top / "docs"], access=["everyone"], progress=lambda done, total, doing: print(doing, flush=True)
     )

@@ -26,7 +26,7 @@ INGEST = {"domain": "shop", "paths": [], "access": ["everyone"], "prune": True, 
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Installation]:
     """The shop's second adapter learnt of Bob and of hats, the third by way of it; the fourth learnt from a file."""
-    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]
+    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]  # no model for it
     made = {"base_model": "tiny", "created": "2030-01-01T00:00:00+00:00"}
     for number, dataset, start in (("1", "shop@9", "none"), ("2", "shop@1", "shop@1"), ("3", "shop@9", "shop@2")):
         write_numbers(tmp_path / "adapters" / "shop" / number, **made, dataset=dataset, start=start)
@@ -97,7 +97,7 @@ class Idle:
 async def pruned(here: Installation, left: list[str], **changes: object) -> dict[str, object]:
     shelf, idle = Shelf(), Idle()
     parts = {"retriever": shelf, "sync": Emptied(shelf, left), "teacher": idle, "router": idle}
-    return dict(await WORKERS["ingest"](replace(here, **parts), INGEST | changes, silent))  # type: ignore[arg-type]
+    return dict(await WORKERS["ingest"](replace(here, **parts), INGEST | changes, silent))  # type: ignore[arg-type]  # of every type
 
 
 async def test_removing_a_document_names_the_datasets_and_adapters_that_used_it(here: Installation) -> None:
@@ -124,4 +124,4 @@ async def test_datasets_of_another_domain_do_not_count(here: Installation) -> No
 
     report = await pruned(here, ["shoes.md", "bags.md"])
 
-    assert report["held"]["datasets"] == ["shop@1"]  # type: ignore[index]
+    assert report["held"]["datasets"] == ["shop@1"]  # type: ignore[index]  # it holds a mapping

@@ -104,7 +104,7 @@ async def test_reaction_that_is_taken_off_takes_back_its_own_vote_alone(
 ) -> None:
     await room.votes.react(PLACE, ANN, 1, added=True)
     if button is not None:
-        await room.votes.give(REPLY.id, ANN, button)  # type: ignore[arg-type]
+        await room.votes.give(REPLY.id, ANN, button)  # type: ignore[arg-type]  # one of the buttons
 
     await room.votes.react(PLACE, ANN, 1, added=False)
 

@@ -39,7 +39,7 @@ INGEST = {"domain": "shop", "paths": [], "access": ["everyone"], "prune": False}
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     # The general set's embeddings lie there already, so that no model has to be loaded.
-    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]
+    RouteTeacher(HashedWordsEncoder(), None, tmp_path / "router").tasks()  # type: ignore[arg-type]  # no model for it
     shop = DomainSettings(name="shop", description="What the shop sells")
     return Settings(storage=StorageSettings(directory=tmp_path, models=ROOT / "var" / "models"), domains=(shop,))
 

@@ -114,23 +114,14 @@ async def rollback_router(visit: Visit) -> web.StreamResponse:
     return await _begin(visit, "router rollback", {})
 
 
-@routes.post("/learn/work/{job}/stop", need="curator")
-async def stop(visit: Visit) -> web.StreamResponse:
-    """End something before its time."""
-    found = await _work(visit)
+@routes.post("/learn/work/{job}/{what:stop|again}", need="curator")
+async def stop_or_repeat(visit: Visit) -> web.StreamResponse:
+    """End something before its time, or begin it again; a training then goes on where it was."""
+    found, learn = await _work(visit), visit.parts.learn
     if not visit.may(NEEDS.get(found.kind, "admin")):
-        return _refused(visit)
-    await visit.parts.learn.stop(found.id, by=visit.account.name)
-    return _back(visit, found.domain, found.kind)
-
-
-@routes.post("/learn/work/{job}/again", need="curator")
-async def again(visit: Visit) -> web.StreamResponse:
-    """Begin something again that failed or was stopped; a training goes on where it was."""
-    found = await _work(visit)
-    if not visit.may(NEEDS.get(found.kind, "admin")):
-        return _refused(visit)
-    await visit.parts.learn.again(found.id, by=visit.account.name)
+        return refusal(visit, 403, visit.say("Your role does not allow this; an admin can change it."))
+    do = learn.stop if visit.request.match_info["what"] == "stop" else learn.again
+    await do(found.id, by=visit.account.name)
     return _back(visit, found.domain, found.kind)
 
 
@@ -162,10 +153,6 @@ async def _work(visit: Visit) -> Undertaking:
     if not (text.isdecimal() and len(text) < 18):
         raise NotFound(visit.say("This is no longer there; somebody has put it away."))
     return await visit.parts.learn.find(int(text))
-
-
-def _refused(visit: Visit) -> web.Response:
-    return refusal(visit, 403, visit.say("Your role does not allow this; an admin can change it."))
 
 
 def _share(visit: Visit) -> float:

@@ -13,19 +13,11 @@ Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """The votes on the answers of one version."""
+class Votes:
+    """Votes that were counted, and what share of them is up."""
 
-    adapter: str  # "name@version" or "none"
-    answers: int  # that it wrote, with votes or without
-    up: int
-    down: int
-    voters: int  # people
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return "the base model alone" if self.adapter == NONE else self.adapter
+    up: int = 0
+    down: int = 0
 
     @property
     def votes(self) -> int:
@@ -41,6 +33,20 @@ class Tally:
     def interval(self) -> tuple[float, float]:
         """Where the true rate lies with 95 % confidence."""
         return wilson(self.up, self.votes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally(Votes):
+    """The votes on the answers of one version."""
+
+    adapter: str  # "name@version" or "none"
+    answers: int  # that it wrote, with votes or without
+    voters: int  # people
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return "the base model alone" if self.adapter == NONE else self.adapter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
-from bot.learning.comparison import wilson
+from bot.learning.comparison import Votes
 from bot.messages import GENERAL
 
 Outcome = Literal["answered", "asked_back", "unknown"]
@@ -70,13 +70,11 @@ class Wait(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Votes):
     """What is known of some answers."""
 
     questions: int = 0
     kinds: Mapping[Kind, int] = field(default_factory=dict)
-    up: int = 0
-    down: int = 0
     median: float | None = None  # seconds until the first word; None: no model wrote any
     slow: float | None = None  # the same for the slowest answer but 5 %
 
@@ -87,21 +85,6 @@ class Figures:
     def share(self, kind: Kind) -> float | None:
         """Which part of the questions is of *kind*; None without questions."""
         return self.of(kind) / self.questions if self.questions else None
-
-    @property
-    def votes(self) -> int:
-        """Up and down."""
-        return self.up + self.down
-
-    @property
-    def rate(self) -> float | None:
-        """The share of thumbs up; None without votes."""
-        return self.up / self.votes if self.votes else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Where the true rate lies with 95 % confidence."""
-        return wilson(self.up, self.votes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
