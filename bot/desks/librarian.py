@@ -262,7 +262,7 @@ def _work(listed: ListedJob) -> Work:
         state="stopped" if status.error == STOPPED else status.state,
         done=status.done,
         total=status.total,
-        doing=status.doing,
+        doing=_PART.sub("", status.doing).strip(),
         chunks=(int(part[1]), int(part[2])) if (part := _PART.search(status.doing)) else None,
         counts={name: result[name] for name in ("added", "updated", "removed") if name in result},
         failed=tuple(
