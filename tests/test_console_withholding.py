@@ -10,7 +10,7 @@ import pytest
 from console_site import PASSAGE, Site, librarian, open_site
 
 from bot.desks.holdings import ListedDocument
-from bot.messages import SHARED, Review
+from bot.messages import SHARED, DatasetVersion, Review
 from bot.settings import DomainSettings
 from bot.store.database import open_database
 
@@ -141,3 +141,17 @@ async def test_file_says_which_answers_are_withheld(site: Site) -> None:
 
     rows = {row["reply"]: (row["withheld"], bool(row["answer"])) for row in map(json.loads, text.splitlines())}
     assert rows == {"reply1": (True, False), "reply2": (False, True)}
+
+
+@pytest.mark.parametrize(("role", "named"), [("viewer", False), ("curator", True)])
+async def test_dataset_names_a_restricted_document_to_those_who_curate_only(site: Site, role: str, named: bool) -> None:
+    empty: dict[str, Any] = {name: {} for name in ("languages", "redactions", "left_out", "histogram")}
+    report = empty | {"train": 1, "held_out": 0, "labels": {"train": {}, "held_out": {}}, "repeated_questions": 0}
+    facts = {"kind": "sft", "rows": 1, "hash": "0", "approved_by": (), "documents": ("pay.md", "refunds.md")}
+    draft = DatasetVersion(domain="billing", version="", report=report, **facts)  # type: ignore[arg-type]  # of every type
+    await site.parts.learn.stores.datasets.add(draft, [], lambda version: None, by="ada")  # type: ignore[attr-defined]  # a workbench's
+    await site.sign_in(role)
+
+    page = await site.read("/learn/domain/billing/dataset/1")
+
+    assert ("pay.md" in page, "refunds.md" in page, "and 1 that only curators see" in page) == (named, True, not named)
