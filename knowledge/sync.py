@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bot.desks.holdings import ListedDocument
-from bot.errors import InputError
+from bot.errors import InputError, RetrievalError
 from bot.messages import Chunk, IngestReport, now
 from bot.ports import Progress, silent
 from knowledge.catalogue import Catalogue
@@ -105,8 +105,11 @@ class Sync:
         return replace(self.list_documents(domain), removed=len(gone))
 
     def listed(self, domain: str) -> Sequence[ListedDocument]:
-        """What was last written down of the documents of *domain*."""
-        return self._catalogue.all(domain) or ()
+        """What was last written down of the documents of *domain*; nothing where that is damaged."""
+        try:
+            return self._catalogue.all(domain) or ()
+        except RetrievalError:  # it is written anew with the next change
+            return ()
 
     def list_documents(self, domain: str) -> IngestReport:
         """Write down what the index holds of *domain*, for those who may not open it. Returns: the totals."""

@@ -319,3 +319,13 @@ async def test_progress_goes_on_within_a_long_document(shop: Shop) -> None:
     within = [step for step in told if "chunks)" in step[2]]
     assert within[-1] == (0, 2, "Ingesting uploads/b.md (151 of 151 chunks)")
     assert [done for done, total, _ in told if total == 2] == sorted(done for done, total, _ in told if total == 2)
+
+
+async def test_list_that_is_damaged_is_in_the_way_of_no_upload(shop: Shop) -> None:
+    folder = shop.folder / "knowledge" / "catalogue"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "shop.json").write_text("{")
+
+    await shop.upload(hats_md="Hats are blue.")
+
+    assert list(shop.listed()) == ["uploads/hats.md"]
