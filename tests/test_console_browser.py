@@ -43,7 +43,7 @@ def test_twenty_answers_are_reviewed_by_keyboard_and_one_corrected(browser: Any,
     ActionChains(browser).send_keys("After 30 days.").key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(
         Keys.CONTROL
     ).perform()
-    wait_for(lambda: lines(browser, "corrected") == 1)
+    wait_for(lambda: lines(browser, "corrected") == 1 and shown(browser))
     press(browser, "j", "k", "m", "j", "m")
     wait_for(lambda: len(browser.find_elements("css selector", ".queue input:checked")) == 2)
     press(browser, "p")
