@@ -4,8 +4,9 @@ Where a question goes: a domain, general, or back to the asker.
 An explicit choice always wins. Else each domain has its own classifier in two steps: a logistic regression over the
 query embedding, whose held-out score joins retrieval evidence and likeness to known questions in a second logistic
 regression. The second one is fitted on predictions that the first made for questions it had not seen (stacking, Wolpert
-1992), so its probability is a calibrated one. Exactly one route is right, so the domains' odds are put together as
-P(d) = odds(d) / (1 + sum of all odds), and what is left over is the general route.
+1992), so its probability is a calibrated one. A few questions cannot tell what likeness is worth: it begins with what
+that is worth in other domains, and moves away as far as the questions warrant. Exactly one route is right, so the
+domains' odds are put together as P(d) = odds(d) / (1 + sum of all odds), and what is left over is the general route.
 """
 
 import json
@@ -50,7 +51,13 @@ PUBLIC = frozenset(
 )
 COMPANY = "company:"  # kinds of general questions that are some other company's domain
 RESEMBLES = 0.3  # a company of which more than this share looks like the domain's own questions is no counter-example
-EMBEDDING_C, EVIDENCE_C = 1.0, 0.5  # inverse strengths of regularisation
+EMBEDDING_C = 1.0  # inverse strength of regularisation
+# What is usual in the second step for likeness to own and to other questions, for the first step's score, and as the
+# intercept, with the units of each: fitted on 200 domains made from the kinds of bot/examples/general.jsonl, two to
+# sixty questions of each known (tests/benchmarks/fit_router_prior.py). Evidence has nothing usual: collections differ.
+USUAL, UNITS = (0.09, -0.11, 0.54, 1.47), (0.1, 0.1, 1.0)
+# How much moving away costs, in questions; chosen on four domains of CLINC150.
+EVIDENCE_COST, USUAL_COST = 1.0, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,16 +210,18 @@ def fit(domain: str, known: Sequence[KnownQuestion], *, seed: int = 0) -> Domain
 
 def _fitted(domain: str, known: Sequence[KnownQuestion], right: NDArray[np.bool_], seed: int) -> DomainClassifier:
     vectors = np.stack([question.query.vector for question in known])
-    weights = _balanced(right, np.array([question.weight for question in known]))
+    counts = np.array([question.weight for question in known])
+    weights = _balanced(right, counts)
     evidence = np.array([question.evidence[domain] for question in known], dtype=np.float64)
     first = _held_out_scores(vectors, right, weights, seed)
     features = np.column_stack([evidence, _known_likeness(vectors, right), first])
-    mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    mean = np.append(evidence.mean(axis=0), np.zeros(len(UNITS)))
+    scale = np.append(evidence.std(axis=0) + 1e-6, UNITS)
     return DomainClassifier(
         embedding=_logistic(vectors.astype(np.float64), right, weights, EMBEDDING_C),
         mean=mean,
         scale=scale,
-        evidence=_logistic((features - mean) / scale, right, weights, EVIDENCE_C),
+        evidence=_near_the_usual((features - mean) / scale, right, counts),
         own=vectors[right],
         other=vectors[~right],
     )
@@ -233,11 +242,12 @@ def _resembling(domain: str, known: Sequence[KnownQuestion]) -> dict[str, bool]:
     return {kind: float(np.mean(alike)) > RESEMBLES for kind, alike in kinds.items()}
 
 
-def _balanced(right: NDArray[np.bool_], weights: Array) -> Array:
-    """*weights* scaled so that both sides count alike: without knowing better, either is as likely."""
+def _balanced(right: NDArray[np.bool_], weights: Array, *, of: float | None = None) -> Array:
+    """*weights* scaled so that both sides count alike, *of* together: without knowing better, either is as likely."""
     found = weights.astype(np.float64)
+    whole_set = len(right) if of is None else of
     for side in (right, ~right):
-        found[side] *= len(right) / 2 / found[side].sum()
+        found[side] *= whole_set / 2 / found[side].sum()
     return found
 
 
@@ -259,6 +269,33 @@ def _logistic(features: Array, right: NDArray[np.bool_], weights: Array, c: floa
 
     fitted = LogisticRegression(C=c, max_iter=1000).fit(features, right, sample_weight=weights)
     return np.append(fitted.coef_[0], fitted.intercept_[0])
+
+
+def _near_the_usual(features: Array, right: NDArray[np.bool_], counts: Array) -> Array:
+    """
+    Returns: coefficients and, last, the intercept of a logistic regression that keeps near to what is USUAL.
+
+    Both sides count as much as the smaller one has questions: more of the other side tell no more about this domain. A
+    question that is alone on its side has none to be like, so it tells nothing.
+    """
+    from scipy.optimize import minimize
+
+    evidence = features.shape[1] - len(UNITS)
+    usual = np.append(np.zeros(evidence), USUAL)
+    # The intercept is free to move: how near questions come to a domain differs most from one to the next.
+    cost = np.concatenate([np.full(evidence, EVIDENCE_COST), np.full(len(UNITS), USUAL_COST), [0.0]])
+    if min(right.sum(), (~right).sum()) < 2:
+        return usual
+    weights = _balanced(right, counts, of=2 * min(counts[right].sum(), counts[~right].sum()))
+
+    def loss(at: Array) -> tuple[float, Array]:
+        odds, away = features @ at[:-1] + at[-1], at - usual
+        chance = 1 / (1 + np.exp(-odds))
+        slope = weights * (chance - right)
+        value = weights @ (np.logaddexp(0, odds) - right * odds) + cost @ away**2 / 2
+        return value, np.append(features.T @ slope, slope.sum()) + cost * away
+
+    return np.asarray(minimize(loss, usual, jac=True, method="L-BFGS-B").x)
 
 
 def _likeness(vectors: NDArray[np.float32], known: NDArray[np.float32]) -> Array:

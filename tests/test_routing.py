@@ -15,6 +15,7 @@ from bot.messages import Query, Retrieval, RouteChoice
 from bot.routing import (
     OUR_COMPANY,
     SOMEBODYS_OWN,
+    USUAL,
     DomainClassifier,
     KnownQuestion,
     LearnedRouter,
@@ -193,6 +194,29 @@ def test_chances_of_many_questions_are_those_of_each_by_itself() -> None:
         choice = LearnedRouter(classifiers).choose(question.query, evidence, explicit=None)
         assert choice.route == ("general", "billing", "travel")[row.argmax()]
         assert (choice.probability, choice.domain_probability) == pytest.approx((row.max(), 1 - row[0]))
+
+
+def test_few_questions_hardly_move_what_likeness_is_usually_worth() -> None:
+    few = [*KNOWN[:2], *KNOWN[-4:]]
+
+    classifier = fit("billing", [replace(question, evidence={"billing": (0.0,)}) for question in few])
+
+    assert classifier.evidence[1:-1] == pytest.approx(USUAL[:-1], abs=0.3)
+
+
+def test_one_example_is_judged_by_what_is_usual() -> None:
+    classifier = fit("billing", [*KNOWN[-5:], known(BILLING[0], "billing", kind="example")])
+
+    assert classifier.evidence[1:] == pytest.approx(USUAL)
+
+
+def test_many_questions_decide_by_themselves_what_likeness_is_worth() -> None:
+    many = [known(f"{text} {n}", "billing", near=0.0) for n in range(60) for text in BILLING]
+    many += [known(f"{text} {n}", "general", near=0.0) for n in range(60) for text in GENERAL]
+
+    classifier = fit("billing", many)
+
+    assert max(abs(classifier.evidence[1:-1] - np.array(USUAL[:-1]))) > 0.3
 
 
 def test_fit_is_repeatable() -> None:

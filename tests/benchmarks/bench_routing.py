@@ -76,7 +76,11 @@ def docs(base: KnowledgeBase) -> list[dict[str, object]]:
             "router": "nearest chunk, logistic",
             **figures(_one_number(learnt, right, nearest), domain),
         },
-        {"set": "docs, cold", "router": "logistic on embedding", **figures(_embedding(known, right, queries), domain)},
+        {
+            "set": "docs, cold",
+            "router": "logistic on embedding",
+            **figures(of_embedding(known, queries), domain),
+        },
     ]
     return table
 
@@ -95,12 +99,11 @@ def bank(base: KnowledgeBase) -> list[dict[str, object]]:
             teacher = RouteTeacher(base.encoder, NoDocuments(), Path(WORK / "router"))
             known = teacher.known(("bank",), examples)
             router = routing.LearnedRouter(teacher.fitted(("bank",), known))
-            right = np.array([question.route == "bank" for question in known])
             domain = np.array([rows[i]["route"] == "domain" for i in rest])
             asked = [queries[i] for i in rest]
             ours = [router.choose(q, {"bank": Retrieval()}, explicit=None).domain_probability for q in asked]
             measured["ours"].append(figures(np.array(ours), domain))
-            measured["logistic on embedding"].append(figures(_embedding(known, right, asked), domain))
+            measured["logistic on embedding"].append(figures(of_embedding(known, asked), domain))
         for name, found in measured.items():
             mean = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
             table.append({"set": f"bank, {count} examples", "router": name, **mean})
@@ -118,10 +121,10 @@ def _one_number(
     return np.asarray(fitted.predict_proba(asked[:, None])[:, 1])
 
 
-def _embedding(
-    known: Sequence[routing.KnownQuestion], right: NDArray[np.bool_], asked: Sequence[Query]
-) -> NDArray[np.float64]:
+def of_embedding(known: Sequence[routing.KnownQuestion], asked: Sequence[Query]) -> NDArray[np.float64]:
+    """The chances that a logistic regression over embeddings gives, as probabilities that the route is a domain."""
     fitted = LogisticRegression(class_weight="balanced", max_iter=1000)
+    right = [question.route != GENERAL for question in known]
     fitted.fit(np.stack([question.query.vector for question in known]), right)
     return np.asarray(fitted.predict_proba(np.stack([query.vector for query in asked]))[:, 1])
 

@@ -2,6 +2,7 @@
 
 import time
 
+import bench_clinc
 import bench_console
 import bench_discord
 import bench_privacy
@@ -31,6 +32,7 @@ def main() -> None:
     base = open_knowledge_base()
     show("Retrieval", bench_retrieval.run(base))
     show("Routing (routing_mix)", bench_routing.run(base))
+    show("Routing (CLINC150, one domain against the rest)", bench_clinc.run())
     show("Learning reviewed routes (routing_mix)", bench_router.run(base))
     show("Questions known again", bench_reuse.run())
     show("Reading (SQuAD 2.0, held-out articles)", bench_reading.run())
