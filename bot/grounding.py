@@ -276,6 +276,12 @@ def support(sentence: str, passage: str) -> float:
     return sum(word in have for word in wanted) / len(wanted)
 
 
+def nearness(question: str, passages: Sequence[Passage]) -> float:
+    """The share of *question*'s content words that the best of *passages* holds, in [0, 1]."""
+    wanted = set(_stems(question))
+    return max((len(wanted & set(_stems(each.text))) for each in passages), default=0) / max(len(wanted), 1)
+
+
 def _holds_in_order(there: list[str], wanted: list[str]) -> bool:
     starts = (i for i, word in enumerate(there) if word == wanted[0])
     return any(there[i : i + len(wanted)] == wanted for i in starts)

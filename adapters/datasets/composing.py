@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.datasets.material import Material
-from bot.grounding import SUPPORTED, TAUGHT_ODDS, best_passage
+from bot.grounding import SUPPORTED, TAUGHT_ODDS, best_passage, nearness
 from bot.messages import DatasetKind, DatasetSource, Passage
 from bot.prompts import GROUNDED, REFUSAL, PromptLibrary
 from bot.rows import Row
 
-UNANSWERABLE = TAUGHT_ODDS / (
-    1 + TAUGHT_ODDS
-)  # share of SFT rows: the one for which refusals are weighed at answer time
+# Share of SFT rows: the one for which refusals are weighed at answer time.
+UNANSWERABLE = TAUGHT_ODDS / (1 + TAUGHT_ODDS)
+OTHERS = 50  # questions whose passages are looked at for each unanswerable row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,11 @@ def _sft(material: Material, passages: Sequence[Passage], answer: str | None) ->
 
 
 def _unanswerable(materials: Sequence[Material], seed: int) -> list[DataRow]:
-    """Questions once more, with passages of other documents that do not hold their answer, up to UNANSWERABLE."""
+    """
+    Questions once more, with passages of other documents that do not hold their answer, up to UNANSWERABLE.
+
+    Of those drawn the nearest ones: what a search brings where the documents do not answer looks like an answer.
+    """
     answered = [material for material in materials if material.target is not None]
     wanted = round(len(answered) * TAUGHT_ODDS) - (len(materials) - len(answered))
     chance = random.Random(seed)  # noqa: S311 - a repeatable draw
@@ -52,15 +56,15 @@ def _unanswerable(materials: Sequence[Material], seed: int) -> list[DataRow]:
     for material in chance.sample(answered, len(answered)):
         if len(found) >= wanted:
             break
-        if passages := _of_others(material, chance.sample(materials, len(materials))):
+        if passages := _of_others(material, chance.sample(materials, min(OTHERS, len(materials)))):
             found.append(_sft(material, passages, None))
     return found
 
 
 def _of_others(material: Material, others: Sequence[Material]) -> list[Passage] | None:
-    for other in others:
-        passages = [passage for passage in other.passages if passage.document not in material.documents]
-        if passages and best_passage(material.target or "", passages)[1] < SUPPORTED:
+    found = [[passage for passage in other.passages if passage.document not in material.documents] for other in others]
+    for passages in sorted(filter(None, found), key=lambda several: nearness(material.question, several), reverse=True):
+        if best_passage(material.target or "", passages)[1] < SUPPORTED:
             return passages
     return None
 
