@@ -83,7 +83,7 @@ def test_button_in_an_answer_takes_back_what_was_decided_about_that_answer(brows
     press(browser, "k", "k")
     wait_for(lambda: browser.find_elements("css selector", "#pane article[data-state=approved] [data-undo]"))
     browser.find_element("css selector", "#pane [data-undo]").click()
-    wait_for(lambda: lines(browser, "new") == 29)
+    wait_for(lambda: lines(browser, "new") == 29 and shown(browser))
 
     assert (lines(browser, "approved"), lines(browser, "rejected")) == (0, 1)
     press(browser, "u")

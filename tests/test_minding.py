@@ -49,6 +49,12 @@ class EndlessSync:
         finally:
             self.left.set()
 
+    def listed(self, domain: str) -> tuple[()]:
+        return ()
+
+    def list_documents(self, domain: str) -> IngestReport:
+        return IngestReport(documents=0, chunks=0)
+
 
 @asynccontextmanager
 async def owner(settings: Settings, stores: Stores, sync: EndlessSync) -> AsyncIterator[None]:
