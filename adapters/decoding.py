@@ -71,8 +71,10 @@ def within(grammar: Grammar, length: int, first: Any) -> Any:
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             if first.refused:
                 return scores
-            allowed = grammar.allowed_after(input_ids[0, length:].tolist())
-            return scores.masked_fill(~torch.from_numpy(allowed).to(scores.device), -torch.inf)
+            allowed = torch.from_numpy(grammar.allowed_after(input_ids[0, length:].tolist()))
+            left_out = torch.ones(scores.shape[-1], dtype=torch.bool)  # many models have more outputs than words
+            left_out[: len(allowed)] = ~allowed[: len(left_out)]
+            return scores.masked_fill(left_out.to(scores.device), -torch.inf)
 
     return Within()
 

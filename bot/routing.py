@@ -279,6 +279,7 @@ def _near_the_usual(features: Array, right: NDArray[np.bool_], counts: Array) ->
     question that is alone on its side has none to be like, so it tells nothing.
     """
     from scipy.optimize import minimize
+    from scipy.special import expit
 
     evidence = features.shape[1] - len(UNITS)
     usual = np.append(np.zeros(evidence), USUAL)
@@ -290,8 +291,7 @@ def _near_the_usual(features: Array, right: NDArray[np.bool_], counts: Array) ->
 
     def loss(at: Array) -> tuple[float, Array]:
         odds, away = features @ at[:-1] + at[-1], at - usual
-        chance = 1 / (1 + np.exp(-odds))
-        slope = weights * (chance - right)
+        slope = weights * (expit(odds) - right)
         value = weights @ (np.logaddexp(0, odds) - right * odds) + cost @ away**2 / 2
         return value, np.append(features.T @ slope, slope.sum()) + cost * away
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.console.catalogue import Catalogue
-from bot.learning.router_versions import Check
+from bot.learning.checks import Check
 
 ROOT = Path(__file__).parent.parent
 LANGUAGES = Catalogue().languages

@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from tiny_model import ADAPTERS, engine, prompt
 
 from adapters.base_model import BaseModel
+from adapters.decoding import within
 from adapters.generator import TransformersGenerator
+from adapters.json_grammar import JsonGrammar
 from bot.errors import GenerationError
 from bot.json_schema import keeps_to
 
@@ -61,3 +65,13 @@ async def test_answers_without_a_schema_are_as_before(generator: TransformersGen
 async def test_schema_that_cannot_be_held_to_is_named(generator: TransformersGenerator, schema: str) -> None:
     with pytest.raises(GenerationError, match="output_schema cannot be held to"):
         await generator.generate(prompt("Go on", schema=schema), adapter="none")
+
+
+def test_outputs_that_stand_for_no_word_are_never_chosen(tiny_base: BaseModel) -> None:
+    words = len(tiny_base.tokenizer)
+    shape = within(JsonGrammar(tiny_base).of('{"enum": ["x"]}'), 0, SimpleNamespace(refused=False))
+
+    scores = shape(torch.zeros((1, 0), dtype=torch.long), torch.zeros(1, words + 64))
+
+    assert scores[0, :words].isfinite().any()
+    assert not scores[0, words:].isfinite().any()

@@ -9,6 +9,7 @@ import pytest
 from fakes import DIMENSION
 from fakes_routing import ENCODER, TEXTS, QuickTeacher, SharedWords, general_rows
 
+from bot.learning.checks import Check
 from bot.learning.curation import ALIKE
 from bot.learning.router_gate import (
     ENOUGH,
@@ -22,7 +23,6 @@ from bot.learning.router_gate import (
     compare,
     log_loss,
 )
-from bot.learning.router_versions import Check
 from bot.messages import LabelledQuestion, Query
 from bot.routing import DomainClassifier, KnownQuestion
 

@@ -13,7 +13,8 @@ from tiny_model import ROOT
 
 from bot import routing
 from bot.errors import InputError, RetrievalError
-from bot.learning.router_versions import KEPT, Check, RouterVersion, RouterVersions, Stages
+from bot.learning.checks import Check
+from bot.learning.router_versions import KEPT, RouterVersion, RouterVersions, Stages
 from bot.routing import DomainClassifier
 
 CHECK = Check(

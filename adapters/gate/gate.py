@@ -15,6 +15,7 @@ from adapters.gate.paired import Comparison, Pairs, citations
 from adapters.gate.probe import Probe
 from adapters.gate.scoring import Part
 from bot.errors import AdapterNotFound, AdapterUnusable
+from bot.learning.checks import Check
 from bot.ports import Progress, silent
 
 NONE = "none"
@@ -34,20 +35,6 @@ PERPLEXITY = "perplexity of general answers"  # the check in which less is bette
 NO_FALL = "which is no fall"
 MORE = "approve and correct more answers (`pointsman feedback queue`), build a dataset and train again"
 SHORTER = "train for fewer steps (`--max-steps`), or begin with `--start reading`"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One comparison of candidate and production."""
-
-    name: str
-    candidate: float
-    production: float
-    difference: float  # candidate - production
-    low: float  # 95 % of the paired bootstrap's differences lie between low and high
-    high: float
-    passed: bool
-    reason: str  # a plain sentence, whether it passed or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

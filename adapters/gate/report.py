@@ -11,9 +11,10 @@ from pathlib import Path
 from jinja2 import Environment
 
 from adapters.gate.evaluation import Evaluation
-from adapters.gate.gate import PERPLEXITY, Check, Verdict
+from adapters.gate.gate import PERPLEXITY, Verdict
 from adapters.gate.scoring import Part, RowScore
 from bot.files import whole
+from bot.learning.checks import Check
 from bot.messages import now
 
 SHOWN = 10  # rows that became better, and as many that became worse

@@ -7,7 +7,7 @@ Commands and files keep the English sentence, which names commands; here the rem
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from bot.learning.router_versions import Check
+from bot.learning.checks import Check
 
 Say = Callable[..., str]
 

@@ -14,10 +14,10 @@ from adapters.registry import NONE, AdapterRegistry, AdapterVersion
 from adapters.stages import Stages
 from bot.app import Stores, open_router_versions
 from bot.errors import AdapterNotFound, Conflict, NotFound, StoreError
+from bot.learning.checks import Check
 from bot.learning.comparison import Comparison
 from bot.learning.course import Course, read_course
 from bot.learning.exhibits import Adapter, Change, Domain, GateReport, Router, Undertaking
-from bot.learning.router_versions import Check
 from bot.learning.schedule import COUNTED
 from bot.messages import DatasetVersion
 from bot.settings import Settings

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bot.learning.checks import Check
 from bot.learning.course import Course
-from bot.learning.router_versions import Check, RouterVersion
+from bot.learning.router_versions import RouterVersion
 from bot.learning.router_versions import Status as RouterStatus
 from bot.messages import STOPPED, DatasetVersion, ListedJob
 

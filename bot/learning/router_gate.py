@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot import routing
+from bot.learning.checks import Check
 from bot.learning.curation import ALIKE, leaders
-from bot.learning.router_versions import Check
 from bot.messages import GENERAL
 from bot.ports import Progress, silent
 from bot.routing import EXAMPLE, DomainClassifier, KnownQuestion

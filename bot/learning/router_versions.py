@@ -21,6 +21,7 @@ import structlog
 from bot import routing
 from bot.errors import InputError, RetrievalError
 from bot.files import whole
+from bot.learning.checks import Check
 from bot.messages import now
 from bot.routing import DomainClassifier
 
@@ -31,20 +32,6 @@ ROUTER, ABOUT, STAGES = "router.npz", "training.json", "stages.json"
 
 Origin = Literal["ingest", "examples", "train", "rollback", "found"]  # found: made before there were versions
 Status = Literal["production", "candidate", "retired"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One comparison of two routers on the same questions, which neither was fitted on."""
-
-    name: str
-    candidate: float
-    production: float
-    difference: float  # candidate - production
-    low: float  # 95 % of the paired bootstrap's differences lie between low and high
-    high: float
-    passed: bool
-    reason: str  # a plain sentence, whether it passed or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
