@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 needed = pytest.mark.skipif(
     not (shutil.which("chromium") and shutil.which("chromedriver")),
     reason="no chromium here; `apt-get install chromium chromium-driver` brings it",
 )
-PATIENCE = 60.0  # seconds: a busy machine may take its time
 TESTS = Path(__file__).parent
 
 

@@ -12,7 +12,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 os.environ["OMP_NUM_THREADS"] = "1"  # read by torch; threads that wait for each other slow tiny models down
 
 import pytest
-from chromium import PATIENCE
+from patience import PATIENCE
 from tiny_model import ROOT, engine, write_adapter, write_base
 
 from adapters.base_model import BaseModel

@@ -11,6 +11,7 @@ from typing import Any
 import discord
 import simcord
 from aiohttp import web
+from patience import PATIENCE
 from pydantic import SecretStr
 from simcord.backend.cdn import CdnStore
 from simcord.backend.serializers import role_payload
@@ -34,8 +35,6 @@ __all__ = ["ANSWER", "ASKED", "BILLING", "QUESTION", "Bot", "Pause", "bot_on_dis
 BILLING = DomainSettings(name="billing", description="Invoices and refunds")
 QUESTION = "When is my refund?"
 ASKED = f"**{QUESTION}**\n{ANSWER}"  # what a command shows
-
-PATIENCE = 30.0  # seconds for what simcord waits for, on a machine that is busy with other things
 
 Prepared = Callable[[ScriptedAssistant], object]
 
@@ -270,5 +269,8 @@ async def _discord_for(client: DiscordClient, shards: int | None) -> AsyncIterat
     try:
         yield env
     finally:
+        if asking := env._operation_task:  # of a test that failed; left alone, it would spoil every test after it
+            asking.cancel()
+            await asyncio.wait([asking], timeout=PATIENCE)
         await env.shutdown()
     env._raise_errors_since(env._errors_acknowledged)

@@ -42,6 +42,7 @@ from discord_double_world import (
     World,
     role_json,
 )
+from patience import PATIENCE
 
 __all__ = ["Call", "DiscordDouble", "Interaction", "Posted"]
 
@@ -89,7 +90,7 @@ class DiscordDouble(World):
         """How many shards have a session and a connection."""
         return sum(each.link is not None for each in self.gateway.sessions.values())
 
-    async def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Waits for *condition*; fails with what was noticed so far."""
         late = time.monotonic() + seconds
         while not condition():

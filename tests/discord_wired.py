@@ -104,9 +104,9 @@ async def killed_in_the_middle(place: Place, folder: Path) -> None:
     command = [sys.executable, __file__, discord_.api_url, discord_.gateway_url, discord_.token, str(folder)]
     bot = await asyncio.create_subprocess_exec(*command, env=os.environ | {"PYTHONPATH": str(ROOT)})
     try:
-        await discord_.until(lambda: discord_.connected, seconds=30)
+        await discord_.until(lambda: discord_.connected)
         await place.ask()
-        await discord_.until(lambda: place.said, seconds=10)
+        await discord_.until(lambda: place.said)
     finally:
         bot.kill()
         await bot.wait()

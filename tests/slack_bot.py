@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import yaml
 from fakes import REPLY
+from patience import PATIENCE
 from pydantic import SecretStr
 from slack_double import Posted, SlackDouble
 
@@ -120,7 +121,7 @@ class Bot:
     exchanges: SqlExchangeStore
     inbox: MortalInbox
 
-    async def idle(self, seconds: float = 5.0) -> None:
+    async def idle(self, seconds: float = PATIENCE) -> None:
         """When all that was asked and pressed so far is answered and done, or left to the next start."""
         async with asyncio.timeout(seconds):
             await self.slack.settle()

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from patience import PATIENCE
 from slack_double_api import show
 from slack_double_blocks import Json, elements_of
 from slack_double_messages import respond
@@ -113,7 +114,7 @@ class SlackDouble(Workspace):
         """Returns when all events so far were acknowledged, or given up."""
         await self.wire.settle()
 
-    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Waits for *condition*; fails with what was noticed so far."""
         late = time.monotonic() + seconds
         while not condition():

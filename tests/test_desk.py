@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from fakes import MESSAGE, REPLY, InMemoryExchangeStore, InMemoryInbox, ScriptedPlatform
+from patience import PATIENCE
 
 from bot import wording
 from bot.errors import ConnectorBusy, ConnectorError, GenerationError, InputError, StoreError
@@ -67,7 +68,7 @@ class Office:
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not true():  # noqa: ASYNC110  # what is waited for sets no event
             await asyncio.sleep(0.001)
 

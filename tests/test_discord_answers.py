@@ -8,6 +8,7 @@ from typing import Any
 import discord
 import pytest
 from discord_bot import ANSWER, ASKED, QUESTION, Bot, Pause, bot_on_discord, texts
+from patience import PATIENCE
 
 from bot.errors import StoreError
 from connectors.markup import JOINER
@@ -23,7 +24,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
 
 async def grown(bot: Bot) -> discord.Message:
     """What there is of an answer while it is written."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         while not bot.said():  # noqa: ASYNC110  # it sets no event
             await asyncio.sleep(0.005)
         await bot.stands_still()

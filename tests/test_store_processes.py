@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from fakes import MESSAGE, REPLY
+from patience import PATIENCE
 
 from bot.messages import Feedback
 from bot.store.database import Database, open_database
@@ -57,7 +58,7 @@ def run_together(*processes: "subprocess.Popen[str]") -> list[list[str]]:
         assert line_of(process) == "ready"
     for process in processes:
         go(process)
-    return [process.communicate(timeout=15)[0].split() for process in processes]
+    return [process.communicate(timeout=PATIENCE)[0].split() for process in processes]
 
 
 def test_what_was_acknowledged_survives_a_kill(file: Path) -> None:
@@ -68,7 +69,7 @@ def test_what_was_acknowledged_survives_a_kill(file: Path) -> None:
 
     process.kill()
 
-    printed += process.communicate(timeout=15)[0].split()
+    printed += process.communicate(timeout=PATIENCE)[0].split()
     with closing(sqlite3.connect(file)) as connection:
         votes = connection.execute("SELECT reply FROM votes JOIN exchanges USING (reply)").fetchall()
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from fakes import REPLY
+from patience import PATIENCE
 
 from bot import wording
 from bot.errors import GenerationError, StoreError
@@ -268,7 +269,7 @@ def test_person_at_a_screen_can_stop_an_answer_go_on_and_leave() -> None:
         with suppress(OSError):  # the end of a screen
             while os.read(screen, 4096):
                 pass
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     os.close(screen)
 
     assert b"I know: billing, travel" in greeting and b"slow" not in begun.partition(b"you said")[2]

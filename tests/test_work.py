@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from fakes import FixedRetriever, FixedRouter, HashedWordsEncoder
 from fakes_jobs import InMemoryJobQueue
+from patience import PATIENCE
 from tiny_model import ROOT
 
 from bot import wording
@@ -138,7 +139,7 @@ async def test_work_is_taken_over_when_the_owner_leaves_without_doing_it(setting
         await asyncio.sleep(0.5)
         assert not waiting.done()
 
-    (row,) = await asyncio.wait_for(waiting, 10)
+    (row,) = await asyncio.wait_for(waiting, PATIENCE)
 
     assert row["text"] == wording.EMPTY and await states(settings) == ["forgotten"]
     assert said[0] == "Waiting for the running Pointsman to do it"
@@ -155,7 +156,7 @@ async def test_job_that_was_taken_by_an_owner_who_was_killed_is_done_by_the_next
 
     process.kill()
 
-    (row,) = await asyncio.wait_for(waiting, 10)
+    (row,) = await asyncio.wait_for(waiting, PATIENCE)
     await process.wait()
     assert row["text"] == wording.EMPTY and await states(settings) == ["forgotten"]
 
