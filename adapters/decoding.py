@@ -1,6 +1,6 @@
 """What has a say in the next token: where an answer may end, whether it is a refusal, and its JSON Schema."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from adapters.base_model import BaseModel
@@ -25,42 +25,54 @@ def streamer(base: BaseModel, on_piece: Callable[[str], Any]) -> Any:
             if text := base.without_control_tokens(text):
                 on_piece(text)
 
-    return Pieces(base.tokenizer, skip_prompt=True, skip_special_tokens=True)
+    return Pieces(base.tokenizer, skip_special_tokens=True)
 
 
-def first_token(base: BaseModel, prompt: Prompt, length: int) -> Any:
-    """A logits processor for an answer to *prompt*, which is *length* tokens long; it knows how the model refused."""
-    import torch
+class First:
+    """
+    Decides at the first token of an answer whether the model refuses.
+
+    Left to itself a small model refuses at random; its probability of refusing, held against a threshold that
+    depends on the retrieval evidence, is worth more.
+    """
+
+    def __init__(self, base: BaseModel, prompt: Prompt) -> None:
+        self._token = base.encode_answer(prompt.refusal)[0] if prompt.refusal else None
+        self._refuse_above = prompt.refuse_above
+        self.probability = 0.0
+        self.refused = False
+
+    def decide(self, scores: Any) -> None:
+        """Takes the logits of all words, and leaves those that may come."""
+        import torch
+
+        if (token := self._token) is None:
+            return
+        self.probability = float(torch.softmax(scores.float(), dim=-1)[token])
+        self.refused = self.probability > self._refuse_above
+        if not self.refused:
+            scores[token] = -torch.inf
+        else:
+            scores[:token] = scores[token + 1 :] = -torch.inf
+
+
+def first_tokens(firsts: Sequence[First], length: int) -> Any:
+    """A logits processor that lets each row's *firsts* decide, behind prompts of *length* tokens."""
     from transformers import LogitsProcessor
 
-    token = base.encode_answer(prompt.refusal)[0] if prompt.refusal else None
-
-    class FirstToken(LogitsProcessor):
-        """
-        Decides at the first token whether the model refuses.
-
-        Left to itself a small model refuses at random; its probability of refusing, held against a threshold that
-        depends on the retrieval evidence, is worth more.
-        """
-
-        probability = 0.0
-        refused = False
+    class FirstTokens(LogitsProcessor):
+        """Does nothing from the second token on."""
 
         def __call__(self, input_ids: Any, scores: Any) -> Any:
-            if token is None or input_ids.shape[1] != length:
-                return scores
-            self.probability = float(torch.softmax(scores[0].float(), dim=-1)[token])
-            self.refused = self.probability > prompt.refuse_above
-            if not self.refused:
-                scores[0, token] = -torch.inf
-            else:
-                scores[0, :token] = scores[0, token + 1 :] = -torch.inf
+            if input_ids.shape[1] == length:
+                for row, first in enumerate(firsts):
+                    first.decide(scores[row])
             return scores
 
-    return FirstToken()
+    return FirstTokens()
 
 
-def within(grammar: Grammar, length: int, first: Any) -> Any:
+def within(grammar: Grammar, length: int, first: First) -> Any:
     """A logits processor that keeps an answer within *grammar*, behind a prompt of *length* tokens."""
     import torch
     from transformers import LogitsProcessor
@@ -79,15 +91,22 @@ def within(grammar: Grammar, length: int, first: Any) -> Any:
     return Within()
 
 
-def until(done: Callable[[], bool]) -> Any:
-    """A stopping criterion that asks *done* after each token."""
+def each_token(ended: Callable[[int, int], bool]) -> Any:
+    """A stopping criterion that calls *ended* with row and token; a row for which it was true is not asked again."""
     import torch
     from transformers import StoppingCriteria
 
-    class Until(StoppingCriteria):
-        """Stops every row of the batch at once."""
+    class EachToken(StoppingCriteria):
+        """Stops the rows of a batch one by one."""
+
+        def __init__(self) -> None:
+            self._over: set[int] = set()
 
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-            return torch.full((input_ids.shape[0],), done(), device=input_ids.device)
+            for row, token in enumerate(input_ids[:, -1].tolist()):
+                if row not in self._over and ended(row, token):
+                    self._over.add(row)
+            over = [row in self._over for row in range(input_ids.shape[0])]
+            return torch.tensor(over, device=input_ids.device)
 
-    return Until()
+    return EachToken()

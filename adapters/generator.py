@@ -1,26 +1,25 @@
 """
 The reference engine: transformers, with the base model and its LoRA adapters resident together.
 
-`set_adapter` changes the model for everybody, so requests take turns; nothing but the holder of the lock touches the
-model, and a cancelled request keeps the lock until the model has really stopped.
+`set_adapter` changes the model for everybody, so requests take turns, and those for the same adapter may share one;
+nothing but the holder of the lock touches the model, and it keeps the lock until the model has really stopped.
 """
 
 import asyncio
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import structlog
 
 from adapters.base_model import BaseModel
-from adapters.decoding import first_token, stop_tokens, streamer, until, within
+from adapters.batch import answer_together
 from adapters.gate.surprise import mean_surprise
-from adapters.json_grammar import Grammar, JsonGrammar
+from adapters.json_grammar import JsonGrammar
 from adapters.registry import NONE, AdapterRegistry
+from adapters.requests import Request, going_with
 from bot.errors import AdapterNotFound, AdapterUnusable, GenerationError, PromptTooLong
 from bot.messages import Completion, Prompt, Turn
 from bot.ports import OnText, discard
@@ -43,6 +42,8 @@ class TransformersGenerator:
         self._registry = registry
         self._deadline_seconds = deadline_seconds
         self._turn = asyncio.Lock()  # first come, first served
+        self._waiting: list[Request] = []
+        self._turns: set[asyncio.Task[None]] = set()
         self._model: Any = None  # the base model, wrapped by PEFT from the first adapter on
         self._grammar = JsonGrammar(base)
 
@@ -78,21 +79,20 @@ class TransformersGenerator:
 
         Raises: PromptTooLong, GenerationError. Cancelling the task stops the model after the current token.
         """
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        stop = threading.Event()
-
-        def hand_on(text: str) -> None:
-            loop.call_soon_threadsafe(pieces.put_nowait, text)
-
-        work = await self._take_turn(lambda: self._work(prompt, adapter, stop, hand_on))
-        work.add_done_callback(lambda _: pieces.put_nowait(None))
+        request = Request(prompt, adapter, self._read(prompt))
+        self._waiting.append(request)
+        turn = asyncio.create_task(self._serve(request))
+        self._turns.add(turn)  # the event loop itself would forget it
+        turn.add_done_callback(self._turns.discard)
         try:
-            while (piece := await pieces.get()) is not None:
+            while (piece := await request.pieces.get()) is not None:
                 await on_text(piece)
-            return await asyncio.shield(work)
+            return await request.completion
         finally:
-            stop.set()
+            request.stop.set()
+            request.completion.cancel()
+            if request in self._waiting:
+                self._waiting.remove(request)
 
     async def surprise(self, asked: "Sequence[tuple[Prompt, str]]", adapter: str) -> list[float]:
         """
@@ -112,18 +112,40 @@ class TransformersGenerator:
         task.add_done_callback(lambda _: self._turn.release())
         return task
 
-    def _work(self, prompt: Prompt, adapter: str, stop: threading.Event, on_piece: Callable[[str], None]) -> Completion:
-        """The whole request, in a worker thread."""
+    def _read(self, prompt: Prompt) -> list[int]:
+        """The tokens of *prompt*. Raises: PromptTooLong."""
         ids = self._base.encode_turns(prompt.turns)
         if len(ids) + prompt.max_new_tokens > self.context_tokens:
             raise PromptTooLong(len(ids), self.context_tokens - prompt.max_new_tokens)
-        run = _Run(ids, prompt, stop, on_piece)
+        return ids
+
+    async def _serve(self, request: Request) -> None:
+        """When its turn comes, have *request* answered and those that go with it, unless it went with another."""
+        async with self._turn:
+            if request not in self._waiting:
+                return
+            together = going_with(request, self._waiting)
+            self._waiting = [each for each in self._waiting if each not in together]
+            (failure,) = await asyncio.gather(asyncio.to_thread(self._work, together), return_exceptions=True)
+            if failure is not None:
+                for each in together:
+                    each.finish(failure)
+
+    def _work(self, together: "Sequence[Request]") -> None:
+        """A batch, in a worker thread."""
         self._load()
-        if prompt.schema:
-            run.grammar = self._grammar.of(prompt.schema)
-        adapter = self._switch(adapter)
-        with self._switched(adapter):
-            return run.complete(self._model, self._base, adapter, self._deadline_seconds)
+        schema = together[0].prompt.schema
+        grammar = self._grammar.of(schema) if schema else None
+        adapter = self._switch(together[0].adapter)
+        with self._switched(adapter), _running(self._base, "try a shorter question"):
+            answer_together(
+                self._model,
+                self._base,
+                together,
+                adapter=adapter,
+                deadline_seconds=self._deadline_seconds,
+                grammar=grammar,
+            )
 
     def _surprise(self, prompt: Prompt, answer: str, adapter: str) -> float:
         """One answer, in a worker thread."""
@@ -212,56 +234,6 @@ def _weight_names(folder: str) -> set[str]:
 def _slot(adapter: str) -> str:
     # PEFT uses the name as a module's name, in which a dot is not allowed.
     return adapter.replace(".", "_")
-
-
-class _Run:
-    """One request while it runs."""
-
-    def __init__(self, ids: list[int], prompt: Prompt, stop: threading.Event, on_piece: Callable[[str], None]) -> None:
-        self._ids = ids
-        self._prompt = prompt
-        self._stop = stop
-        self._on_piece = on_piece
-        self.grammar: Grammar | None = None
-
-    def complete(self, model: Any, base: BaseModel, adapter: str, deadline_seconds: float) -> Completion:
-        import torch
-        from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor, StoppingCriteriaList
-
-        end = time.monotonic() + deadline_seconds
-        stops = stop_tokens(model, base)
-        first = first_token(base, self._prompt, len(self._ids))
-        # Only what the model wrote itself counts as repetition; words of the question have to be used again.
-        varied = RepetitionPenaltyLogitsProcessor(self._prompt.repetition_penalty, prompt_ignore_length=len(self._ids))
-        shape = [within(self.grammar, len(self._ids), first)] if self.grammar else []
-        inputs = torch.tensor([self._ids], device=model.device)  # (1, tokens)
-        with _running(base, "try a shorter question"), torch.inference_mode():
-            written = model.generate(
-                input_ids=inputs,
-                attention_mask=torch.ones_like(inputs),
-                max_new_tokens=self._prompt.max_new_tokens,
-                do_sample=False,
-                eos_token_id=stops,
-                pad_token_id=base.tokenizer.pad_token_id or base.tokenizer.eos_token_id,
-                streamer=streamer(base, self._on_piece),
-                logits_processor=LogitsProcessorList([first, varied, *shape]),
-                stopping_criteria=StoppingCriteriaList([until(lambda: self._stop.is_set() or time.monotonic() > end)]),
-            )
-        new = written[0, len(self._ids) :].tolist()
-        return Completion(
-            text=base.without_control_tokens(cast(str, base.tokenizer.decode(new, skip_special_tokens=True))),
-            model=base.name,
-            adapter=adapter,
-            prompt_tokens=len(self._ids),
-            completion_tokens=len(new),
-            refusal=first.probability,
-            finish=self._finish(new, stops),
-        )
-
-    def _finish(self, new: list[int], stops: list[int]) -> Literal["stop", "length", "deadline"]:
-        if new[-1] in stops:
-            return "stop"
-        return "length" if len(new) == self._prompt.max_new_tokens else "deadline"
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from typing import Any
 from bench_reading import f1
 from tables import DATA, WORK, rows_of, show
 
+from adapters.requests import MOST_ROWS
 from adapters.training.recipe import Recipe
 from bot.app import Installation, curator, dataset_builder, open_installation, train_adapter, training_rows
 from bot.learning.curation import QueueItem
@@ -260,6 +261,14 @@ async def promote(here: Installation, label: str) -> Any:
     return await WORKERS["promote"](here, {"domain": DOMAIN, "version": label.partition("@")[2], "by": "admin"}, quiet)
 
 
+async def together(work: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+    """What *work* gives, in its order; as much of it at a time as the engine answers together."""
+    done: list[Any] = []
+    for begin in range(0, len(work), MOST_ROWS):
+        done += await asyncio.gather(*(each() for each in work[begin : begin + MOST_ROWS]))
+    return done
+
+
 @dataclass(frozen=True, slots=True)
 class KeepsNothing:
     """An exchange store for questions that only measure."""
@@ -274,8 +283,11 @@ async def measure(here: Installation, adapter: str, questions: Sequence[Question
     """Every held-out question through the whole product, and the gate's general side with the adapter on."""
     assistant = replace(here.assistant_with(adapter), exchanges=KeepsNothing())  # type: ignore[arg-type]  # what asking needs of it
     rows = []
-    for question in questions:
-        reply = await assistant.reply_to(Message(id=question.id, text=question.text, route=DOMAIN, labels=None))
+
+    async def reply_to(question: Question) -> Reply:
+        return await assistant.reply_to(Message(id=question.id, text=question.text, route=DOMAIN, labels=None))
+
+    for question, reply in zip(questions, await together([partial(reply_to, each) for each in questions]), strict=True):
         text = " ".join(p.text for p in reply.passages)
         score = 0.0 if reply.abstained or question.answer is None else f1(reply.text, [question.answer])
         holds = question.answer is not None and question.answer.casefold() in text.casefold()
@@ -309,7 +321,9 @@ async def run_rounds(*, rounds: int = ROUNDS) -> list[dict[str, object]]:
 
 async def _round(here: Installation, journal: Journal, cut: Split, number: int) -> dict[str, object]:
     name = f"round{number}"
-    asked = [await journal.once(f"{name}-{q.id}", partial(ask, here, q, number)) for q in cut.rounds[number - 1]]
+    asked = await together(
+        [partial(journal.once, f"{name}-{q.id}", partial(ask, here, q, number)) for q in cut.rounds[number - 1]]
+    )
     votes = await journal.once(f"{name}-votes", partial(vote, here, cut, asked, number))
     curated = await journal.once(f"{name}-curated", partial(curate, here))
     dataset = await journal.once(f"{name}-dataset", partial(build, here))

@@ -4,12 +4,14 @@ import asyncio
 import resource
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 from tables import WORK, show, work_folder
 
 from bot.app import Installation, open_installation
+from bot.jobs.examinee import Unkept
 from bot.learning.standing import StandingDecisions
 from bot.messages import Decided, Exchange, Message, Reply, Review
 from bot.settings import DomainSettings, Settings, StorageSettings
@@ -23,6 +25,15 @@ QUESTIONS = (
     "How do I make a backup?",
     "What does the router learn from?",
     "How do I use a bigger model?",
+)
+GENERAL = (
+    "What is a palindrome?",
+    "Write a haiku about rain.",
+    "How do I boil an egg?",
+    "Translate 'good morning' into French.",
+    "Why is the sky blue?",
+    "Suggest three names for a cat.",
+    "What does HTTP stand for?",
 )
 
 
@@ -59,6 +70,7 @@ async def measure() -> list[dict[str, object]]:
         table: list[dict[str, object]] = [{"stage": stage, "ms": median(found)} for stage, found in times.items()]
         table.append({"stage": "open the installation", "ms": opened * 1000})
         table.append({"stage": "load the language model", "ms": model * 1000})
+        table += await _together(here)
         table.append({"stage": "memory at start, MB", "ms": before})
         table.append({"stage": "memory with index and encoder, MB", "ms": loaded})
         table.append({"stage": "memory with everything, MB", "ms": _megabytes()})
@@ -78,6 +90,23 @@ async def _one(here: Installation, question: str, number: int) -> dict[str, floa
     names = ("embed", "retrieve", "route")
     stages = {name: after - before for name, before, after in zip(names, marks, marks[1:], strict=False)}
     return {**stages, "first token, in all": reply.seconds_to_first_token, "answer, in all": reply.seconds}
+
+
+async def _together(here: Installation) -> list[dict[str, object]]:
+    """What people wait in all who ask at the same moment, and what they would if each were answered alone."""
+    assistant = replace(here.assistant, exchanges=Unkept())
+    rows: list[dict[str, object]] = []
+    for route, asked in (("general", GENERAL), ("handbook", QUESTIONS)):
+        messages = [Message(id=f"{route}{n}", text=text, route=route, labels=None) for n, text in enumerate(asked)]
+        begin = time.monotonic()
+        for each in messages:
+            await assistant.reply_to(each)
+        middle = time.monotonic()
+        await asyncio.gather(*map(assistant.reply_to, messages))
+        end = time.monotonic()
+        rows.append({"stage": f"{len(messages)} {route} questions, one by one", "ms": (middle - begin) * 1000})
+        rows.append({"stage": f"{len(messages)} {route} questions, at once", "ms": (end - middle) * 1000})
+    return rows
 
 
 async def _reviewed(here: Installation, standing: StandingDecisions, question: str) -> dict[str, float]:
