@@ -126,6 +126,7 @@ class Installation:
     evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)  # one adapter at a time
     releasing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of stages at a time
     training: asyncio.Lock = field(default_factory=asyncio.Lock)  # one training at a time
+    alone: bool = False  # nobody waits for answers meanwhile
 
     async def learn_routes(self, progress: Progress = silent, *, origin: Origin = "ingest") -> None:
         """Teach the router again and route by it from now on."""
@@ -384,6 +385,7 @@ def evaluator(here: Installation) -> Evaluator:
         model=here.generator.model,
         conditions=hashlib.sha256("\0".join(texts).encode()).hexdigest(),
         fingerprint=partial(fingerprint, here.registry),
+        alone=here.alone,
     )
 
 

@@ -8,7 +8,7 @@ waits; the owner picks it up within two seconds. Where the owner leaves before, 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -60,7 +60,7 @@ async def _run_here(
 ) -> Any:
     async with open_installation(settings, progress) as installation, serving_jobs(installation):
         if job is None:
-            return await WORKERS[kind](installation, payload, progress)
+            return await WORKERS[kind](replace(installation, alone=True), payload, progress)
         while True:
             done, result = await _wait_a_little(stores, job, progress)
             if done:

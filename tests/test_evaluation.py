@@ -1,5 +1,6 @@
 """Having an adapter answer a probe: once, row by row, and never another adapter in its place."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -82,6 +83,33 @@ async def test_every_row_is_asked_with_the_adapter_on(tmp_path: Path) -> None:
     await pupil.sits(tmp_path).evaluate("billing@2", PROBE)
 
     assert (pupil.asked, pupil.adapters) == (QUESTIONS, {"billing@2"})
+
+
+@pytest.mark.parametrize("alone", [False, True])
+async def test_rows_are_asked_at_once_where_nobody_else_waits(tmp_path: Path, alone: bool) -> None:
+    pupil, most, asking = Pupil(), 0, 0
+
+    async def answer(question: str, passages: tuple[str, ...], adapter: str) -> Reply:
+        nonlocal most, asking
+        asking += 1
+        most = max(most, asking)
+        await asyncio.sleep(0)
+        asking -= 1
+        return await pupil.answer(question, passages, adapter)
+
+    found = await pupil.sits(tmp_path, answer=answer, alone=alone).evaluate("billing@2", PROBE)
+
+    assert len(found.rows) == 6 and (most > 1) == alone
+
+
+async def test_rows_that_were_answered_beside_a_failure_are_kept(tmp_path: Path) -> None:
+    with pytest.raises(GenerationError):
+        await Pupil(patience=3).sits(tmp_path, alone=True).evaluate("billing@2", PROBE)
+    pupil = Pupil()
+
+    await pupil.sits(tmp_path, alone=True).evaluate("billing@2", PROBE)
+
+    assert pupil.asked == QUESTIONS[3:]
 
 
 async def test_numbers_sum_up_the_rows(tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import TypeVar, cast
 
 from adapters.gate.probe import GeneralRow, Probe, ProbeRow, SafetyRow
 from adapters.gate.scoring import Part, RowScore, score_domain, score_general, score_safety
+from adapters.requests import MOST_ROWS
 from bot.errors import AdapterUnusable, StoreError
 from bot.files import whole
 from bot.messages import Completion, Reply, now
@@ -37,6 +39,7 @@ Surprise = Callable[[Sequence[tuple[str, str]], str], Awaitable[Sequence[float]]
 """Called with (general question, good answer) pairs and a label; mean negative log-likelihood per answer token."""
 
 Asked = ProbeRow | GeneralRow | SafetyRow
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,20 @@ class Evaluation:
         return cls(rows=tuple(RowScore(**each) for each in row["rows"]), **fields)
 
 
+async def all_of(work: Iterable[Awaitable[T]]) -> list[T]:
+    """What *work* gives; where some of it fails, the first failure is raised once everything has ended."""
+    done = await asyncio.gather(*work, return_exceptions=True)
+    for each in done:
+        if isinstance(each, BaseException):
+            raise each
+    return cast(list[T], done)
+
+
+def batched(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """*rows* in their order, *size* at a time."""
+    return (rows[begin : begin + size] for begin in range(0, len(rows), size))
+
+
 def label_of(adapter: str) -> str:
     """A fingerprint for adapters that never change."""
     return adapter
@@ -127,6 +144,7 @@ class Evaluator:
     model: str = NONE  # the base model's name
     conditions: str = ""  # what else decides an answer: the templates
     fingerprint: Callable[[str], str] = label_of  # of an adapter's files; raises AdapterNotFound, AdapterUnusable
+    alone: bool = False  # nobody waits for answers meanwhile, so that many rows may be asked at once
 
     async def evaluate(self, adapter: str, probe: Probe, progress: Progress = silent) -> Evaluation:
         """
@@ -143,10 +161,11 @@ class Evaluator:
         if any(part == "surprise" for key, (part, _) in wanted.items() if key not in known):
             progress(0, len(wanted), f"Evaluating {adapter}")
             known |= await self._keep(kept, await self._surprises(adapter, probe))  # first: it fails soonest
-        for number, (key, (_, row)) in enumerate(wanted.items()):
-            progress(number, len(wanted), f"Evaluating {adapter}")
-            if key not in known:
-                known |= await self._keep(kept, {key: await self._ask(adapter, row)})
+        missing = [(key, row) for key, (_, row) in wanted.items() if key not in known]
+        for some in batched(missing, MOST_ROWS if self.alone else 1):
+            progress(sum(key in known for key in wanted), len(wanted), f"Evaluating {adapter}")
+            asked = (self._keep_answer(kept, adapter, key, row) for key, row in some)
+            known |= dict(await all_of(asked))
         evaluation = Evaluation(
             adapter=adapter,
             model=self.model,
@@ -166,6 +185,11 @@ class Evaluator:
     async def _keep(self, kept: "_Kept", scores: dict[str, RowScore]) -> dict[str, RowScore]:
         await asyncio.to_thread(kept.add, scores)
         return scores
+
+    async def _keep_answer(self, kept: "_Kept", adapter: str, key: str, row: Asked) -> tuple[str, RowScore]:
+        score = await self._ask(adapter, row)
+        await self._keep(kept, {key: score})
+        return key, score
 
     async def _surprises(self, adapter: str, probe: Probe) -> dict[str, RowScore]:
         found = await self.surprise([(row.question, row.reference) for row in probe.general], adapter)

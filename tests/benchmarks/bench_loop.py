@@ -29,6 +29,7 @@ from typing import Any
 from bench_reading import f1
 from tables import DATA, WORK, rows_of, show
 
+from adapters.gate.evaluation import all_of, batched
 from adapters.requests import MOST_ROWS
 from adapters.training.recipe import Recipe
 from bot.app import Installation, curator, dataset_builder, open_installation, train_adapter, training_rows
@@ -263,10 +264,7 @@ async def promote(here: Installation, label: str) -> Any:
 
 async def together(work: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
     """What *work* gives, in its order; as much of it at a time as the engine answers together."""
-    done: list[Any] = []
-    for begin in range(0, len(work), MOST_ROWS):
-        done += await asyncio.gather(*(each() for each in work[begin : begin + MOST_ROWS]))
-    return done
+    return [done for some in batched(work, MOST_ROWS) for done in await all_of(each() for each in some)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +307,8 @@ async def general(here: Installation, adapter: str) -> Any:
 async def run_rounds(*, rounds: int = ROUNDS) -> list[dict[str, object]]:
     journal, cut = Journal(FOLDER / "journal"), split()
     table = []
-    async with open_installation(settings()) as here:
+    async with open_installation(settings()) as opened:
+        here = replace(opened, alone=True)
         await journal.once("ingest", partial(ingest, here, cut.ingested))
         await journal.once("golden", partial(golden, here, cut))
         table.append(await _line(here, journal, cut, "before", BEGIN))
