@@ -44,7 +44,7 @@ DOMAIN = "covid"
 BEGIN = "reading@1"
 FOLDER = WORK / "loop"
 # The questions that the articles of a part have at least: asked in rounds, for the gate, held out, never ingested.
-DEALT = (340, 70, 100, 100)
+DEALT = (340, 100, 100, 106)
 QUESTIONS = 100  # a round, of which one in six is about an article that is not there
 VOTERS, SECOND_VOTES = 40, 35  # people, and replies that a second one votes on
 MALICIOUS_VOTES = 15
@@ -52,7 +52,7 @@ WRONG_VOTES = 0.1
 CORRECTS = 0.7  # of those who vote an answer down, how many say what is right
 SATISFIED = 0.5  # token F1 from which a user takes an answer for right
 HELD_OUT_ANSWERABLE, HELD_OUT_UNANSWERABLE = 100, 26
-GOLDEN_ANSWERABLE, GOLDEN_UNANSWERABLE = 70, 22  # what an admin writes before the first training, for the gate alone
+GOLDEN_ANSWERABLE, GOLDEN_UNANSWERABLE = 100, 30  # what an admin writes before the first training, for the gate alone
 START = now() - timedelta(days=30)
 
 
