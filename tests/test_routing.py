@@ -324,6 +324,14 @@ def test_kind_of_a_general_question_is_that_of_its_nearest_neighbours(text: str,
     assert CHOOSER.choose(query(text)) == task
 
 
+@pytest.mark.parametrize(("text", "own"), [("Where is your parcel", True), ("Where is the parcel", False)])
+def test_fewer_neighbours_will_do_where_a_question_speaks_to_somebody(text: str, own: bool) -> None:
+    known = ENCODER.encode(["Where is my parcel"] * 5 + ["Where is a parcel from"] * 2)
+    chooser = TaskChooser(known, ["company:parcel-delivery"] * 5 + ["science"] * 2)
+
+    assert (chooser.choose(query(text)) == SOMEBODYS_OWN) == own
+
+
 def test_far_away_records_are_not_taken_for_somebodys_own() -> None:
     far = TaskChooser(ENCODER.encode(["Where is my parcel order now please"] * 9), ["company:parcel-delivery"] * 9)
 

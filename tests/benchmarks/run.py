@@ -7,6 +7,7 @@ import bench_console
 import bench_discord
 import bench_privacy
 import bench_reading
+import bench_records
 import bench_retrieval
 import bench_reuse
 import bench_router
@@ -32,6 +33,7 @@ def main() -> None:
     base = open_knowledge_base()
     show("Retrieval", bench_retrieval.run(base))
     show("Routing (routing_mix)", bench_routing.run(base))
+    show("Taken for a company's own affair", bench_records.run())
     show("Routing (CLINC150, one domain against the rest)", bench_clinc.run())
     show("Learning reviewed routes (routing_mix)", bench_router.run(base))
     show("Questions known again", bench_reuse.run())
