@@ -13,6 +13,7 @@ EVERYONE = "everyone"
 SHARED = "shared file: "  # in front of a passage's document where it came with the question
 REVIEWED = "reviewed"  # in place of a prompt's name where a reviewed answer was given again
 STOPPED = "it was stopped"  # why a job failed that somebody stopped
+BEING_DONE = "this is being done already; wait for its end, or stop it"  # why a job is not taken on
 
 Decision = Literal["answer", "ask_back"]
 ReviewState = Literal["new", "approved", "corrected", "rejected", "needs_person"]
@@ -377,6 +378,7 @@ class ListedJob:
 
     job: Job
     status: JobStatus
+    ended: datetime | None = None  # when, well or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -370,8 +370,8 @@ class People(Protocol):
 class JobQueue(Protocol):
     """Work for the process that owns the index. Those that name a job raise StoreError if there is none."""
 
-    async def submit(self, kind: str, payload: Mapping[str, Any]) -> int:
-        """Returns: the new job's id."""
+    async def submit(self, kind: str, payload: Mapping[str, Any], *, sole: str | None = None) -> int:
+        """Returns: the new job's id. Raises: Conflict while another with the same *sole* has not ended."""
         ...
 
     async def take(self) -> Job | None:

@@ -1,11 +1,14 @@
-"""A progress bar on stderr for work that takes more than two seconds; work in a thread that can be cancelled."""
+"""A progress bar on stderr for work that takes more than two seconds; threads and processes that end in time."""
 
 import asyncio
+import multiprocessing
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 from rich.console import Console
@@ -60,6 +63,18 @@ def progress_line(done: int, total: int, doing: str) -> None:
     """A Progress for a running chat, in which a bar would be in the way: says once what takes its time."""
     if not done:
         print(f"{doing}...", file=sys.stderr, flush=True)
+
+
+def end_with_parent() -> None:
+    """Have this process end as soon as the one that began it is gone, killed or not."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Stopped(Exception):

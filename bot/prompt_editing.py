@@ -33,8 +33,7 @@ def checked(name: str, version: int, text: str) -> Template:
     try:
         template = parse_template(name, version, text)
     except ValueError as exc:
-        reason = str(exc).replace("not enough values to unpack (expected 3, got 1)", "it has no head between two ---")
-        raise InputError(f"this is not a prompt yet: {reason}") from exc
+        raise InputError(f"this is not a prompt yet: {exc}") from exc
     if wrong := [*_head(template), *_variables(template)]:
         raise InputError("; ".join(wrong))
     values = {key: value for key, value in SAMPLE.items() if key in _given(name)}

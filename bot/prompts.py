@@ -8,7 +8,7 @@ use until another is chosen. What users and documents say enters as values only 
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 import structlog
 import yaml
-from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -38,6 +38,14 @@ _FILE = re.compile(r"(?P<task>[a-z0-9-]+)\.v(?P<version>[1-9][0-9]*)\.md")
 _SECTION = re.compile(r"^\[(system|user|example user|example assistant)\]\n", re.MULTILINE)
 _jinja = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
 
+_OF_A_HEAD = "each of its lines is a name, a colon and a value"
+_WORDS = (
+    ("Jinja was looking for the following tags:", "Missing:"),
+    ("expected token", "expected"),
+    ("end of print statement", "}}"),
+    ("end of statement block", "%}"),
+)
+_LACKS = re.compile(r"has no (?:attribute|element) .*")
 _HEAD = ("summary", "max_new_tokens", "repetition_penalty", "hidden_reasoning", "kinds")
 _FILTERS = ("upper", "lower", "title", "capitalize", "trim", "join", "length", "first", "last", "default")
 _SOME = "the filters " + ", ".join(_FILTERS)
@@ -90,7 +98,7 @@ class Template:
             return _jinja.from_string(text).render(values).strip()
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as exc:
             missing = sorted(self.variables() - values.keys() - _jinja.globals.keys())
-            reason = f"no value for {', '.join(missing)}; give one or take it out" if missing else str(exc)
+            reason = f"no value for {', '.join(missing)}; give one or take it out" if missing else _plain(exc)
             raise InputError(f"prompt {self.label}: {reason}") from exc
 
     def variables(self) -> set[str]:
@@ -272,29 +280,53 @@ def parse_template(name: str, version: int, text: str) -> Template:
 
     Raises: ValueError with the reason if it is none.
     """
+    outer = text.split("---\n", 2)
+    if len(outer) != 3:
+        raise ValueError("it has no head between two ---")
+    fields = _fields(outer[1])
+    before, *parts = _SECTION.split(outer[2])
+    if before.strip():
+        raise ValueError(f"{before.strip().splitlines()[0]!r} stands in front of the first section")
+    sections = tuple(zip(parts[::2], parts[1::2], strict=True))
+    for section, inner in sections:
+        try:
+            _require_plain(_jinja.parse(inner))
+        except TemplateSyntaxError as exc:
+            where = f"in line {exc.lineno} of [{section}]"
+            wrong = str(exc.message).rstrip(".")
+            for theirs, ours in _WORDS:
+                wrong = wrong.replace(theirs, ours)
+            raise ValueError(f"{wrong} {where}; values stand in {{{{ }}}}, conditions in {{% %}}") from exc
+    if "user" not in parts[::2]:
+        raise ValueError("it has no [user] section")
+    kinds = tuple(fields.pop("kinds", ()))
+    return Template(name=name, version=version, sections=sections, text=text, kinds=kinds, **fields)
+
+
+def _fields(head: str) -> dict[str, Any]:
+    """What the head of a template says. Raises: ValueError if that is not what a head says."""
     try:
-        _, head, body = text.split("---\n", 2)
-        fields = dict(yaml.safe_load(head) or {})
-        before, *parts = _SECTION.split(body)
-        if before.strip():
-            raise ValueError(f"{before.strip().splitlines()[0]!r} stands in front of the first section")
-        sections = tuple(zip(parts[::2], parts[1::2], strict=True))
-        for _, section in sections:
-            _require_plain(_jinja.parse(section))
-        if "user" not in parts[::2]:
-            raise ValueError("it has no [user] section")
-        if unknown := sorted(fields.keys() - _HEAD):
-            raise ValueError(f"its head has {unknown[0]!r}; it may have {', '.join(_HEAD)}")
-        return Template(
-            name=name,
-            version=version,
-            sections=sections,
-            text=text,
-            kinds=tuple(fields.pop("kinds", ())),
-            **fields,
-        )
-    except (TypeError, TemplateError, yaml.YAMLError) as exc:
-        raise ValueError(str(exc)) from exc
+        fields = yaml.safe_load(head) or {}
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f"line {mark.line + 1} of " if mark else ""
+        raise ValueError(f"{where}its head cannot be read; {_OF_A_HEAD}") from exc
+    if not isinstance(fields, dict):
+        raise ValueError(f"its head cannot be read; {_OF_A_HEAD}")
+    if unknown := sorted(map(str, fields.keys() - set(_HEAD))):
+        raise ValueError(f"its head has {unknown[0]!r}; it may have {', '.join(_HEAD)}")
+    if "summary" not in fields:
+        raise ValueError("its head has no summary; add a line that says what the prompt is for: “summary: ...”")
+    if not isinstance(fields.get("kinds", ()), Iterable):
+        raise ValueError("kinds has to be a list of words")
+    return fields
+
+
+def _plain(error: Exception) -> str:
+    """What a template tried that does not work, without the words of the program below it."""
+    if lack := _LACKS.search(str(error)):
+        return f"a value {lack[0]}; a passage has text, title, heading, document and url, and there may be none"
+    return "it uses a value in a way that does not work; compare it with a version that does"
 
 
 def _require_plain(tree: nodes.Template) -> None:
@@ -303,6 +335,9 @@ def _require_plain(tree: nodes.Template) -> None:
         if not isinstance(node, _PARTS) or (isinstance(node, nodes.Filter) and node.name not in _FILTERS):
             what = node.name if isinstance(node, nodes.Filter) else type(node).__name__.lower()
             raise ValueError(f"{what!r} cannot stand in a prompt; values, conditions, loops and {_SOME} can")
+        asked = node.attr if isinstance(node, nodes.Getattr) else getattr(getattr(node, "arg", None), "value", "")
+        if isinstance(asked, str) and asked.startswith("_"):  # the machinery of the program
+            raise ValueError(f"{asked!r} cannot stand in a prompt; no name there begins with _")
     for loop in tree.find_all(nodes.For):
         if loop.recursive or next(loop.find_all(nodes.For), None):
             raise ValueError("a loop inside a loop cannot stand in a prompt")

@@ -88,6 +88,7 @@ def _outcome(status: Any) -> Any:
 async def serving_jobs(installation: Installation) -> Any:
     """While the block runs, work that other commands hand over is done in the background."""
     await installation.stores.jobs.requeue_running()
+    await filing.settle_uploads(installation)
     task = asyncio.create_task(_serve(installation))
     try:
         yield

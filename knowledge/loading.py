@@ -1,33 +1,24 @@
 """Files, folders and JSONL rows to documents in Markdown."""
 
-import io
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bot import admission
 from bot.desks.holdings import UPLOADS
 from bot.errors import InputError
 from bot.messages import Document
-
-if TYPE_CHECKING:
-    from markitdown import MarkItDown
+from knowledge.conversion import CONVERTED, Beat, convert, decode, idle
 
 PLAIN = {".md", ".markdown", ".txt"}
-CONVERTED = {".html", ".htm", ".pdf", ".docx"}
 ROWS = {".jsonl"}
 _ROW = 'a row is {"id" or "_id", "title", "text", "url"?}'
 NO_TEXT = "it holds no text (a scan needs text recognition first)"
 KINDS = ", ".join(sorted(PLAIN | CONVERTED | ROWS))
 
-# Menus and scripts are on every page and answer nothing.
-_NOT_CONTENT = (
-    "script, style, nav, footer, noscript, [role=navigation], .sphinxsidebar, .headerlink, .navheader, .navfooter"
-)
 # What Sphinx puts beside its pages: their sources once more, and what the pages show.
 _BESIDE_PAGES = {"_sources", "_static", "_images", "_downloads"}
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -41,13 +32,13 @@ class Source:
     path: Path
     row: dict[str, Any] | None = None  # a JSONL row, already parsed
 
-    def read(self) -> Document:
+    def read(self, beat: Beat = idle) -> Document:
         """
         The document as Markdown.
 
-        Raises: InputError with the reason, if the file is broken, empty or unreadable.
+        Raises: InputError with the reason, if the file is broken, empty or unreadable; what *beat* raises.
         """
-        document = _from_row(self.id, self.row) if self.row is not None else _from_file(self.id, self.path)
+        document = _from_row(self.id, self.row) if self.row is not None else _from_file(self.id, self.path, beat)
         if not document.text.strip():
             raise InputError(NO_TEXT)
         return document
@@ -127,17 +118,17 @@ def _from_row(key: str, row: dict[str, Any]) -> Document:
     )
 
 
-def _from_file(key: str, path: Path) -> Document:
+def _from_file(key: str, path: Path, beat: Beat) -> Document:
     try:
         data = path.read_bytes()
     except OSError as exc:
         raise InputError(f"cannot be read: {exc.strerror}") from exc
-    return _from_bytes(key, path.name, data)
+    return _from_bytes(key, path.name, data, beat)
 
 
-def _from_bytes(key: str, name: str, data: bytes) -> Document:
+def _from_bytes(key: str, name: str, data: bytes, beat: Beat = idle) -> Document:
     suffix = PurePath(name).suffix.lower()
-    text, title = _convert(data, suffix) if suffix in CONVERTED else (_decode(data), None)
+    text, title = convert(data, suffix, beat) if suffix in CONVERTED else (decode(data), None)
     return Document(id=key, title=_clean(title or "") or PurePath(name).stem, text=_clean(text))
 
 
@@ -153,54 +144,6 @@ def document_of(name: str, data: bytes) -> Document:
     if not document.text.strip():
         raise InputError(NO_TEXT)
     return document
-
-
-def _decode(data: bytes) -> str:
-    if b"\0" in data:
-        raise InputError("it is a binary file under a text file's name")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # The usual encoding of old Western files; it can decode anything.
-        return data.decode("cp1252", errors="replace")
-
-
-def _convert(data: bytes, suffix: str) -> tuple[str, str | None]:
-    if suffix in (".html", ".htm"):
-        data = _content_of(data)
-    try:
-        result = _converter().convert_stream(
-            io.BytesIO(data), file_extension=suffix.replace("htm", "html", suffix == ".htm")
-        )
-    # Broken files raise whatever the parsers below markitdown happen to raise.
-    except Exception as exc:
-        reason = str(exc).strip().rpartition("\n")[2].strip(" -") or type(exc).__name__
-        raise InputError(f"it is broken or protected ({reason[:200]})") from exc
-    return result.markdown, result.title
-
-
-@lru_cache(maxsize=1)
-def _converter() -> "MarkItDown":
-    """A converter without its plain-text fallback, which would index a broken PDF as text."""
-    from markitdown import MarkItDown
-    from markitdown.converters import DocxConverter, HtmlConverter, PdfConverter
-
-    converter = MarkItDown(enable_builtins=False, enable_plugins=False)
-    for one in (HtmlConverter(), PdfConverter(), DocxConverter()):  # type: ignore[no-untyped-call]
-        converter.register_converter(one)
-    return converter
-
-
-def _content_of(html: bytes) -> bytes:
-    from bs4 import BeautifulSoup
-    from bs4.dammit import EncodingDetector
-
-    # Where a page does not name its encoding, Beautiful Soup would guess among all there are.
-    named = EncodingDetector.find_declared_encoding(html, is_html=True) or b"\0" in html
-    page = BeautifulSoup(html if named else _decode(html), "html.parser")
-    for element in page.select(_NOT_CONTENT):
-        element.decompose()
-    return str(page).encode()
 
 
 def _clean(text: str) -> str:

@@ -205,7 +205,7 @@ class _Run:
             self.write()
 
     def _read(self, source: Source) -> None:
-        document = source.read()
+        document = source.read(lambda: self.progress(self.done, self.total, f"Ingesting {source.id}"))
         content = "\0".join((FORMAT, document.id, document.title, document.url or "", document.text))
         digest = hashlib.sha256(content.encode()).hexdigest()
         place, entry = self.known.get(source.id, (None, None))

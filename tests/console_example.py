@@ -13,6 +13,7 @@ from bot.desks.accounts import Account
 from bot.messages import Citation, Feedback, Message, Passage, Reply, Review, now
 from bot.store.database import Database
 from bot.store.migrations.versions.version_0006_overview import FILL
+from bot.store.migrations.versions.version_0007_alike import compare
 from bot.store.models import ExchangeRow, ListedRow, VoteRow
 from bot.store.records import message_columns, reply_columns
 
@@ -59,6 +60,7 @@ async def fill(database: Database, parts: Parts) -> None:
         await session.execute(insert(VoteRow), [_vote(vote) for vote in votes])
         await session.execute(delete(ListedRow))
         await session.execute(text(FILL))
+        await (await session.connection()).run_sync(compare)
     await parts.accounts.add(Account(name="ada@example.com", role="admin", subject="example 1"), by="operator")
     await parts.accounts.add(Account(name="ben@example.com", role="curator", subject="example 2"), by="ada@example.com")
     await parts.accounts.change("ben@example.com", by="ada@example.com", role="admin")

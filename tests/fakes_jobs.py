@@ -4,20 +4,28 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.errors import StoreError
-from bot.messages import STOPPED, Job, JobStatus, ListedJob
+from bot.errors import Conflict, StoreError
+from bot.messages import BEING_DONE, STOPPED, Job, JobStatus, ListedJob
 
 
 @dataclass(slots=True)
 class InMemoryJobQueue:
     jobs: list[Job] = field(default_factory=list)  # the first has id 1
     states: dict[int, JobStatus] = field(default_factory=dict)
+    soles: dict[int, str] = field(default_factory=dict)
 
-    async def submit(self, kind: str, payload: Mapping[str, Any]) -> int:
+    async def submit(self, kind: str, payload: Mapping[str, Any], *, sole: str | None = None) -> int:
+        if sole in [each for job, each in self.soles.items() if self._lives(job)]:
+            raise Conflict(BEING_DONE)
         job = Job(id=len(self.jobs) + 1, kind=kind, payload=dict(payload))
         self.jobs.append(job)
         self.states[job.id] = JobStatus("waiting", 0, 0, "", None, None)
+        if sole is not None:
+            self.soles[job.id] = sole
         return job.id
+
+    def _lives(self, job: int) -> bool:
+        return job in self.states and self.states[job].state not in ("done", "failed")
 
     async def take(self) -> Job | None:
         for job in self.jobs:
@@ -51,6 +59,9 @@ class InMemoryJobQueue:
 
     async def listed(self, kinds: Collection[str]) -> Sequence[ListedJob]:
         return tuple(ListedJob(job=job, status=self.states[job.id]) for job in self.jobs if job.kind in kinds)
+
+    async def unended(self, kind: str) -> Sequence[Job]:
+        return tuple(job for job in self.jobs if job.kind == kind and self._lives(job.id))
 
     async def unfinished(self) -> bool:
         return any(status.state not in ("done", "failed") for status in self.states.values())

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from fakes import MESSAGE, REPLY, EchoGenerator, FixedAdapters, FixedRetriever, FixedRouter, InMemoryExchangeStore
 
+from bot import wording
 from bot.app import Installation
 from bot.assistant import Assistant
 from bot.desks.accounts import Rerun
@@ -18,7 +19,17 @@ from bot.ports import silent
 from bot.prompts import PromptLibrary
 from bot.settings import DomainSettings
 
-OLD = Passage(document="old.md", chunk=0, text="Refunds are paid within 14 days.", dense=0.7)
+OLD = Passage(
+    document="old.md",
+    chunk=4,
+    text="Refunds > Time\nRefunds are paid within 14 days.",
+    heading="Refunds > Time",
+    title="Refunds",
+    url="https://example.com/refunds",
+    score=0.9,
+    dense=0.7,
+    words=3.5,
+)
 NEW = Passage(document="new.md", chunk=0, text="Refunds are paid within 30 days.", dense=0.8)
 ASKED = replace(REPLY, question="When is my refund?", passages=(OLD,))
 EXCHANGE = Exchange(message=MESSAGE, reply=ASKED, complete=True)
@@ -73,6 +84,41 @@ async def test_what_is_not_changed_stays_as_it_was(
 
     assert (reply.route, reply.adapter, reply.question) == ("billing", adapter, "When is my refund?")
     assert [each.text for each in reply.passages] == [passage]
+
+
+async def test_passages_that_are_given_again_keep_titles_addresses_and_scores_beside_one_that_was_typed(
+    house: House,
+) -> None:
+    whole = await again(house)
+    chosen = await again(house, passages=("Given by hand.", OLD.text))
+
+    assert whole.passages == (OLD,)
+    typed, known = chosen.passages
+    assert (typed.document, typed.text, typed.dense, known) == ("passage 1", "Given by hand.", 0.9, OLD)
+
+
+async def test_question_that_ended_in_i_do_not_know_ends_with_the_same_words(house: House) -> None:
+    weak = replace(OLD, dense=0.1)
+    house.assistant = replace(house.assistant, retriever=FixedRetriever({"billing": (weak,)}))
+    before = await house.assistant.reply_to(replace(MESSAGE, text="Why is the sky blue?", route="billing"))
+    exchange = Exchange(message=MESSAGE, reply=before, complete=True)
+
+    after = reply_of(json.loads(json.dumps(await answer_again(house, work_of(exchange, Rerun()), silent))))  # type: ignore[arg-type]  # as much as is needed of it
+
+    assert after.text == before.text and "- Refunds > Time: “Refunds are paid within 14 days.”" in after.text
+
+
+async def test_question_for_which_nothing_was_found_is_told_so_again(house: House) -> None:
+    exchange = Exchange(message=MESSAGE, reply=replace(ASKED, passages=()), complete=True)
+
+    reply = reply_of(await answer_again(house, work_of(exchange, Rerun()), silent))  # type: ignore[arg-type]  # as much as is needed of it
+
+    assert reply.text == wording.no_documents("billing")
+
+
+def test_question_is_not_asked_again_without_any_passage() -> None:
+    with pytest.raises(InputError, match="no passage is chosen; tick one"):
+        work_of(EXCHANGE, Rerun(passages=()))
 
 
 async def test_nothing_of_it_is_kept(house: House) -> None:

@@ -208,6 +208,20 @@ def test_no_page_shuts_anybody_out(browser: Any, untouched: str, theme: str, siz
     assert [entry["message"] for entry in browser.get_log("browser") if "Content Security" in entry["message"]] == []
 
 
+def test_long_mark_of_an_answer_is_broken_on_a_narrow_screen(browser: Any, untouched: str) -> None:
+    metrics = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    sign_in(browser, untouched, "curator")
+
+    browser.execute_script(
+        "const mark = document.createElement('span'); mark.className = 'badge hint';"
+        "mark.textContent = 'enthält vielleicht persönliche Daten: EMAIL, PERSON, STREET_ADDRESS, PHONE_NUMBER';"
+        "document.querySelector('.queue .meta').append(mark)"
+    )
+
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
+
+
 def problems(browser: Any, axe: str) -> list[str]:
     browser.execute_script(axe)
     told = browser.execute_async_script(

@@ -18,7 +18,7 @@ from bot.desks.accounts import ROLES
 from bot.messages import now
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/static"}
-FREE = {"/", "/signin", "/signout", "/preferences", "/signin/company", "/signin/company/back"}
+FREE = {"/", "/favicon.ico", "/signin", "/signout", "/preferences", "/signin/company", "/signin/company/back"}
 
 
 @pytest.fixture

@@ -179,12 +179,12 @@ async def test_search_says_where_the_bot_would_not_answer(site: Site, owner: Own
     await site.sign_in("admin")
     owner.answers["search"] = FOUND | {"passages": [PASSAGE], "weak": True}
     weak = await site.read("/knowledge/search?text=Shoes?")
-    owner.answers["search"] = {"objection": "I read English only."}
+    owner.answers["search"] = {"objection": "I read English only; whole documents go in with `pointsman ingest`."}
 
-    objected = await site.read("/knowledge/search?text=Schuhe?")
+    objected = await site.read("/knowledge/search?text=Schuhe?" + "x" * 9_000)
 
     assert "None is near enough" in weak and "/knowledge/upload?domain=billing&amp;question=Shoes%3F" in weak
-    assert "I read English only." in objected
+    assert "I read English only; whole documents go in with the page “Add documents”." in objected
 
 
 async def test_files_are_handed_over_and_one_that_cannot_be_read_is_named(site: Site) -> None:

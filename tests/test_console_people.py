@@ -112,6 +112,13 @@ async def test_one_changes_ones_own_password_by_knowing_it(site: Site) -> None:
     assert await may_sign_in(site, "viewer", OTHER)
 
 
+async def test_new_password_is_not_the_old_one(site: Site) -> None:
+    done = await site.post("/account/password", current=PASSWORD, password=PASSWORD, again=PASSWORD)
+
+    page = await done.text()
+    assert done.status == 400 and 'id="password-problem" role="alert">This is the password that you have' in page
+
+
 async def test_no_password_and_no_hash_is_in_a_page_or_the_log(site: Site) -> None:
     await site.post("/people", name="ada", role="viewer", password=OTHER)
     shown = await site.read("/people") + await site.read("/audit") + await (await site.get("/audit.jsonl")).text()

@@ -199,7 +199,7 @@ async def test_editor_offers_real_questions_the_worst_answered_first(site: Site)
 
 
 async def test_preview_is_work_for_the_owner_with_the_text_and_the_questions(site: Site) -> None:
-    replies = [await site.answer(number) for number in range(7)]
+    replies = [await site.answer(number) for number in range(5)]
     draft = text_of(site).replace("briefly", "shortly")
     fields = [("text", draft), ("base", f"{GROUNDED}@1"), ("typed", " Why? "), ("domain", "travel")]
     form = [*fields, *(("reply", reply) for reply in replies), ("csrf", await site.csrf())]
@@ -209,7 +209,7 @@ async def test_preview_is_work_for_the_owner_with_the_text_and_the_questions(sit
     (listed,) = await site.parts.prompting.jobs.listed(JOBS)  # type: ignore[attr-defined]  # a prompt desk's
     payload: Any = listed.job.payload
     assert done.headers["Location"].startswith(f"/prompts/preview/{listed.job.id}")
-    assert [each.get("reply") for each in payload["questions"]] == [*replies[:5], None]
+    assert [each.get("reply") for each in payload["questions"]] == [*replies, None]
     assert payload["questions"][-1] == {"text": "Why?", "route": "travel", "labels": None}
     assert (payload["text"], payload["version"], payload["by"]) == (draft, 2, "admin")
 
@@ -258,6 +258,18 @@ async def test_preview_without_a_question_or_with_a_mistake_keeps_the_text(site:
 
     assert without.status == 400 and "choose a question" in await without.text()
     assert mistaken.status == 400 and "&lt;oops&gt;</textarea>" in await mistaken.text()
+
+
+async def test_more_questions_than_a_preview_takes_are_not_dropped_in_silence(site: Site) -> None:
+    replies = [await site.answer(number) for number in range(7)]
+    form = [("text", text_of(site)), ("csrf", await site.csrf()), *(("reply", reply) for reply in replies)]
+
+    done = await site.client.post(f"{HERE}/preview", data=form, allow_redirects=False, headers={"Accept": "text/html"})
+
+    page = await done.text()
+    assert done.status == 400 and "You ticked 7 questions, and a preview takes 5. Untick some." in page
+    assert page.count(" checked>") == 7
+    assert await site.parts.prompting.jobs.listed(JOBS) == ()  # type: ignore[attr-defined]  # a prompt desk's
 
 
 async def test_only_the_latest_previews_are_kept(site: Site) -> None:

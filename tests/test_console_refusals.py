@@ -1,12 +1,16 @@
 """What the console says where something cannot be done: the right status, one plain page, and a way back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from console_site import Site, open_site
+from test_console_knowledge import RULES
 
+from bot.errors import Conflict
 from bot.messages import Review
+from knowledge.catalogue import Catalogue
 
 BILLING = "/learn/domain/billing"
 ANSWERS = "/prompts/of/domain/answer"
@@ -93,6 +97,37 @@ async def test_what_runs_already_is_a_conflict(site: Site, path: str) -> None:
     await site.post(path)
 
     assert (await site.post(path)).status == 409
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (f"{BILLING}/dataset", {}),
+        ("/learn/router/train", {}),
+        ("/knowledge/in/billing/remove", {"document": "guides/rules.md", "sure": "yes"}),
+    ],
+)
+async def test_of_those_who_press_a_button_at_the_same_moment_one_is_first(
+    site: Site, tmp_path: Path, path: str, fields: dict[str, str]
+) -> None:
+    Catalogue(tmp_path / "knowledge" / "catalogue").write("billing", [RULES])
+    csrf = await site.csrf()
+
+    found = await asyncio.gather(*(site.post(path, csrf=csrf, **fields) for _ in range(5)))
+
+    assert sorted(response.status for response in found) == [303, 409, 409, 409, 409]
+    refused = next(response for response in found if response.status == 409)
+    assert "This is being done already" in await refused.text()
+
+
+async def test_trainings_of_two_domains_that_are_begun_at_the_same_moment_are_told_apart(site: Site) -> None:
+    learn, wanted = site.parts.learn, {"dataset": "1"}
+    begun = (learn.begin("train", wanted | {"domain": domain}, by="ada") for domain in ("billing", "travel"))
+
+    found = await asyncio.gather(*begun, return_exceptions=True)
+
+    (told,) = [each for each in found if each is not None]
+    assert isinstance(told, Conflict) and "one at a time" in str(told) and len(await learn.undertakings()) == 1
 
 
 async def test_overtaken_decision_is_a_conflict_and_one_without_sense_is_not(site: Site) -> None:
@@ -218,6 +253,16 @@ async def test_question_that_cannot_be_asked_again_keeps_the_passage_that_was_ty
     assert response.status == 404 and ">My own words.</textarea>" in page and "billing@9” any more" in page
 
 
+async def test_passage_of_ones_own_that_is_too_long_is_refused_and_kept(site: Site) -> None:
+    reply = await site.answer(1)
+
+    response = await site.post(f"/review/{reply}/again", passages="these", own="x" * 4001)
+
+    page = await response.text()
+    assert response.status == 400 and "4001 characters; at most 4000 fit" in page and "x" * 4001 + "</textarea>" in page
+    assert "at most 4,000 characters" in page and site.asked == []
+
+
 async def test_share_of_a_trial_that_is_none_is_told_at_the_field(site: Site) -> None:
     text = site.parts.prompts.get("domain/answer").text.replace("briefly", "shortly")
     await site.post(f"{ANSWERS}/save", text=text, base="domain/answer@1")
@@ -236,8 +281,7 @@ async def test_text_that_is_too_long_is_refused_on_a_page_like_any_other(site: S
     response = await site.get(path + "x" * letters)
 
     page = await response.text()
-    assert (response.status == 400) == (letters > 1000 or "search" not in path)
-    assert response.status == 400 or letters == 201
+    assert (response.status == 400) == (letters > 9_000 or "search" not in path)  # of questions the bot says it itself
     assert response.status != 400 or ('role="alert"' in page and ("at most" in page or "too long" in page))
 
 

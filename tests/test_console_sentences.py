@@ -69,6 +69,16 @@ def test_error_names_a_page_where_the_command_line_names_a_command(text: str, co
             "mit mehr Minuten",
         ),
         ("shop@2 is in production already; `pointsman adapters list` shows", "shop@2 is in prod", "schon im Einsatz"),
+        (
+            "its text unpacks to 600 MB, and at most 30 MB are read; split the file",
+            "Its text unpacks to 600 MB, and at most 30 MB are read.",
+            "entpackt 600 MB groß",
+        ),
+        (
+            "no passage is chosen; tick one, write one in your own words, or search anew",
+            "Tick one, write one in your own words, or choose “search anew”.",
+            "Kreuzen Sie eine an",
+        ),
         ("the password is too short; use at least 12 characters", "at least 12 characters", "mindestens 12 Zeichen"),
     ],
 )
@@ -110,3 +120,42 @@ def test_stored_reason_is_said_by_the_check_that_gave_it_and_another_as_it_is() 
     because = LANGUAGES["de"].templates.filters["because"]
 
     assert because("x", [asdict(FALL)]).startswith("Enthaltung") and because("y", [FALL]) == "y"
+
+
+def steps() -> list[str]:
+    """Every step that work of the page Learn reports, with an x for what is put into it."""
+    files = [file for part in ("adapters", "bot/learning", "bot/jobs") for file in (ROOT / part).rglob("*.py")]
+    trees = [ast.parse(file.read_text("utf-8")) for file in (*files, ROOT / "knowledge" / "encoder.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 3]
+    said = [call.args[2] for call in calls if ast.unparse(call.func) == "progress"]
+    either = [part for arg in said for part in ([arg.body, arg.orelse] if isinstance(arg, ast.IfExp) else [arg])]
+    return [
+        _filled(part) if isinstance(part, ast.JoinedStr) else str(part.value)
+        for part in either
+        if isinstance(part, ast.JoinedStr | ast.Constant)
+    ]
+
+
+@pytest.mark.parametrize("text", steps())
+def test_step_of_a_work_is_said_in_german(text: str) -> None:
+    assert LANGUAGES["de"].templates.filters["step"](text) != text
+
+
+def test_step_that_is_not_known_is_said_as_it_is() -> None:
+    step = LANGUAGES["de"].templates.filters["step"]
+
+    assert step("Evaluating skiff@1") == "skiff@1 macht die Prüfung für die Freigabe" and step("Odd") == "Odd"
+
+
+def test_figures_and_times_of_files_are_written_as_the_language_writes_them() -> None:
+    english, german = (LANGUAGES[code].templates.filters for code in ("en", "de"))
+
+    assert (english["number"](0.4984, 3), german["number"](1234.5, 1)) == ("0.498", "1.234,5")
+    assert (english["signed"](-0.25, 3), german["signed"](0.5, 2), german["signed"](7.4, 0)) == (
+        "-0.250",
+        "+0,50",
+        "+7",
+    )
+    assert german["day"]("2026-11-23T10:00:00+00:00", "medium") == "23.11.2026"
+    assert german["moment"]("2026-11-23T10:00:00+00:00") == "23.11.2026, 10:00:00 UTC"
+    assert german["moment"]("some day") == "some day"

@@ -123,6 +123,48 @@ async def test_answer_whose_model_was_reminded_of_a_restricted_one_is_withheld_t
     assert "4000" not in shown
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"text": "Is this about billing or travel?", "decision": "ask_back", "passages": (PAY,)},
+        {"text": "I can only work in English so far.", "route": "general", "abstained": True},
+    ],
+)
+async def test_sentence_of_the_bots_own_is_read_but_not_what_people_wrote_about_it(site: Site, own: Any) -> None:
+    await ask(site, PAY, thread="T1")
+    reply = await site.answer(2, prompt="none", message={"thread": "T1"})
+    found = await site.parts.exchanges.find(reply)
+    assert found
+    await site.parts.exchanges.complete(replace(found.reply, **({"passages": ()} | own)))
+    await site.vote(reply, rating=-1, correction="It is 4000.", reason="Wrong, 5000")
+
+    shown = await everything(site, reply)
+
+    assert shown.count(own["text"]) >= 4 and not [secret for secret in SECRETS if secret in shown]
+
+
+async def test_quotes_of_a_restricted_document_are_withheld_though_no_model_wrote_them(site: Site) -> None:
+    reply = await ask(site, PAY, text="I don't know. The nearest places are: “She gets 4000”")
+    found = await site.parts.exchanges.find(reply)
+    assert found
+    await site.parts.exchanges.complete(replace(found.reply, prompt="none", abstained=True))
+
+    assert "She gets 4000" not in await everything(site, reply)
+
+
+async def test_answer_after_a_question_back_is_read(site: Site) -> None:
+    back = await ask(site, PAY, thread="T1", text="Is this about billing or travel?")
+    found = await site.parts.exchanges.find(back)
+    assert found
+    await site.parts.exchanges.complete(replace(found.reply, prompt="none", decision="ask_back"))
+    reply = await site.answer(2, route="general", text="Hello there.", message={"thread": "T1"})
+    await site.parts.exchanges.complete(
+        replace(found.reply, id=reply, route="general", text="Hello there.", passages=())
+    )
+
+    assert "Hello there." in await site.read(f"/review/{reply}")
+
+
 async def test_searching_finds_nothing_in_answers_that_one_may_not_read(site: Site) -> None:
     await ask(site, PAY)
     counts = []

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from console_site import Site, open_site
@@ -13,10 +14,8 @@ from bot.console.catalogue import Catalogue
 CONSOLE = Path(__file__).parent.parent / "bot" / "console"
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")]
 OPTIONS = {"templates/**.html": {"newstyle_gettext": "true"}}
-SAID = {
-    str(text)
-    for _, _, text, _, _ in extract_from_dir(CONSOLE, METHODS, OPTIONS, keywords={"_": None, "say": None, "N_": None})
-}
+KEYWORDS = {"_": None, "say": None, "N_": None, "ngettext": (1, 2)}
+SAID = {str(text) for _, _, text, _, _ in extract_from_dir(CONSOLE, METHODS, OPTIONS, keywords=KEYWORDS)}
 CATALOGUES = sorted((CONSOLE / "languages").glob("*.po"))
 
 
@@ -34,7 +33,7 @@ def test_there_is_more_than_english() -> None:
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
 def test_every_text_of_the_pages_is_translated_and_no_other(path: Path) -> None:
     with path.open("rb") as file:
-        translated = {str(message.id) for message in read_po(file) if message.id and message.string}
+        translated = {str(message.id) for message in read_po(file) if message.id and all(_forms(message))}
 
     assert (SAID - translated, translated - SAID) == (set(), set())
 
@@ -45,9 +44,14 @@ def test_translation_fills_in_the_same_values(path: Path) -> None:
         messages = [message for message in read_po(file) if message.id]
 
     for message in messages:
-        assert {f"%({name})s" for name in _names(str(message.id))} == {
-            f"%({name})s" for name in _names(str(message.string))
-        }, message.id
+        forms = [message.id] if isinstance(message.id, str) else message.id
+        wanted = {name for form in forms for name in _names(form)}
+        assert [set(_names(form)) for form in _forms(message)] == [wanted] * len(forms), message.id
+
+
+def _forms(message: Message) -> tuple[str, ...]:
+    """What a message becomes, for one and for several."""
+    return (message.string,) if isinstance(message.string, str) else tuple(message.string)
 
 
 def _names(text: str) -> list[str]:

@@ -55,6 +55,22 @@ async def test_domains_own_wishes_do_not_change_the_exam() -> None:
     assert "friendly" not in room.prompts[0].turns[0].content
 
 
+@pytest.mark.parametrize(
+    ("passage", "place"),
+    [
+        ("Refunds > Time\n\nThey take a while. Nothing is said of the sky.", "Refunds > Time"),
+        ("Refunds\nThey take a while. Nothing is said of the sky.", "Refunds"),
+        ("They take a while.\nNothing is said of the sky.", "passage 1"),
+    ],
+)
+async def test_report_quotes_a_sentence_of_a_passage_and_not_its_headings(passage: str, place: str) -> None:
+    room = Room(make_assistant(generator=EchoGenerator(answer="I don't know.")))
+
+    reply = await room.examinee.answer("When is it paid?", (passage,), "billing@7")
+
+    assert f"- {place}: “They take a while.”" in reply.text
+
+
 async def test_nothing_of_an_exam_is_kept() -> None:
     room = Room()
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import shutil
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +16,13 @@ from fakes import FixedRouter, HashedWordsEncoder
 from bot.app import Installation, open_installation
 from bot.desks.holdings import PUBLIC, DocumentFilter, ListedDocument
 from bot.errors import InputError
-from bot.jobs.filing import UPLOADS, WORKERS, home_of
+from bot.jobs.filing import UPLOADS, WORKERS, home_of, settle_uploads
 from bot.learning.router import RouteTeacher
 from bot.messages import STOPPED, RouteChoice
 from bot.ports import silent
 from bot.settings import DomainSettings, Settings, StorageSettings
 from bot.store.usage import SqlUsage
+from bot.work import serving_jobs
 from knowledge.catalogue import Catalogue
 from knowledge.chroma import ChromaIndex
 from knowledge.retriever import HybridRetriever
@@ -172,6 +175,19 @@ async def test_removed_document_is_gone_for_good_where_the_console_has_its_file(
     assert (report["removed"], sorted(shop.listed()), shop.files()) == (2, ["uploads/r2"], ["rows.jsonl"])
 
 
+async def test_documents_that_two_remove_at_the_same_moment_are_gone_and_nobody_is_told_of_an_error(shop: Shop) -> None:
+    rows = "".join(f'{{"id": "r{number}", "text": "Hat {number} is green."}}\n' for number in range(20))
+    await shop.upload(hats_md="Hats are blue.", rows_jsonl=rows)
+    names = [f"uploads/r{number}" for number in range(19)]
+
+    same = [shop.do("remove", documents=["uploads/hats.md"]) for _ in range(2)]
+    reports = await asyncio.gather(*same, *(shop.do("remove", documents=[name]) for name in names))
+
+    assert sum(report["removed"] for report in reports) == 20 and shop.files() == ["rows.jsonl"]
+    (file,) = (home_of(shop.folder, "shop", EVERYONE) / UPLOADS).glob("*")
+    assert "r19" in file.read_text() and len(file.read_text().splitlines()) == 1
+
+
 async def test_upload_that_a_kill_cut_off_at_its_end_ends_the_same_when_done_again(shop: Shop) -> None:
     await shop.upload(hats_md="Hats are blue.")
     incoming = str(shop.folder / UPLOADS / ".incoming" / "1")
@@ -302,6 +318,42 @@ async def test_upload_whose_owner_ends_goes_on_with_what_was_sent(shop: Shop) ->
     await shop.do("upload", **payload)
 
     assert sorted(shop.listed()) == ["uploads/a.md", "uploads/b.md"] and shop.files() == ["a.md", "b.md"]
+
+
+async def test_files_of_an_upload_that_was_stopped_and_then_killed_are_sorted_out_at_the_next_start(shop: Shop) -> None:
+    await shop.upload(c_md="Caps are blue.")
+    await asyncio.sleep(1.1)  # times of documents are kept in seconds
+    payload = send(shop, a=LONG, b="Caps are red.", c="Caps are green.")
+    jobs = shop.here.stores.jobs
+    job = await jobs.submit("upload", {"domain": "shop", "by": "ada"} | payload)
+    await jobs.take()
+    await jobs.stop(job)
+    await cut_off(shop, payload, at="uploads/b.md")
+    (shop.folder / "knowledge" / "catalogue" / "shop.json").unlink()  # which nobody has written since
+
+    async with serving_jobs(shop.here):
+        pass
+
+    home = home_of(shop.folder, "shop", EVERYONE) / UPLOADS
+    assert not Path(payload["incoming"]).exists() and shop.files() == ["a.md", "c.md"]
+    assert (home / "c.md").read_text() == "Caps are blue." and "uploads/a.md" in shop.listed()
+
+
+async def test_files_that_belong_to_no_work_are_cleared_away_unless_they_may_be_on_their_way(shop: Shop) -> None:
+    waiting = send(shop, a="Hats are blue.")
+    job = await shop.here.stores.jobs.submit("upload", {"domain": "shop", "by": "ada"} | waiting)
+    old, new = (shop.folder / UPLOADS / ".incoming" / name for name in ("old", "new"))
+    for folder in (old, new):
+        (folder / UPLOADS).mkdir(parents=True)
+    for folder in (old, Path(waiting["incoming"])):
+        os.utime(folder, (time.time() - 7200,) * 2)
+
+    await settle_uploads(shop.here)
+
+    assert (old.exists(), new.exists(), Path(waiting["incoming"]).exists()) == (False, True, True)
+    await shop.here.stores.jobs.finish(job, error="the disk was full")
+    await settle_uploads(shop.here)
+    assert not Path(waiting["incoming"]).exists() and new.exists()
 
 
 async def test_stop_within_a_long_document_keeps_nothing_of_it(shop: Shop) -> None:

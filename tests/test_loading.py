@@ -122,12 +122,12 @@ def test_web_page_in_an_old_encoding_is_read(head: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
-        ("a.pdf", b"%PDF-1.4\nbroken", "broken or protected .*No /Root object"),
+        ("a.pdf", b"%PDF-1.4\nbroken", "broken or protected; open it"),
         ("a.pdf", pdf("x")[:200], "broken or protected"),
         ("a.pdf", b"", "broken or protected"),
         ("a.pdf", b"plain words", "broken or protected"),
         ("a.pdf", pdf(""), "it holds no text .*text recognition"),
-        ("a.docx", b"PK\x03\x04broken", "broken or protected .*not a zip file"),
+        ("a.docx", b"PK\x03\x04broken", "broken or protected; open it"),
         ("a.docx", docx("Refunds", "x")[:300], "broken or protected"),
         ("a.docx", docx("", ""), "it holds no text"),
         ("a.txt", b"\x7fELF\x00\x01", "binary file under a text file's name"),

@@ -24,7 +24,25 @@ def test_every_shipped_prompt_could_be_saved_as_it_is(shipped: object) -> None:
     ("text", "reason"),
     [
         ("just words", "this is not a prompt yet: it has no head between two ---"),
-        (template("[user]\n{{ question }\n"), "this is not a prompt yet: unexpected '}'"),
+        ("---\nsummary: no end\n[user]\n{{ question }}\n", "this is not a prompt yet: it has no head between two ---"),
+        ("---\nmax_new_tokens: 9\n---\n[user]\n{{ question }}\n", "its head has no summary; add a line"),
+        ("---\nsummary: a: b\n---\n[user]\n{{ question }}\n", "line 1 of its head cannot be read; each of its lines"),
+        ("---\n- summary\n---\n[user]\n{{ question }}\n", "its head cannot be read; each of its lines"),
+        (
+            template("[user]\n{{ question }\n"),
+            r"this is not a prompt yet: unexpected '}' in line 1 of \[user\]; values",
+        ),
+        (template("[user]\n{{ question.__class__ }}\n"), "'__class__' cannot stand in a prompt; no name there begins"),
+        (
+            template("[user]\n{{ question['__class__'] }}\n"),
+            "'__class__' cannot stand in a prompt; no name there begins",
+        ),
+        (
+            template("[user]\n{{ question.colour }} {{ passages }}\n"),
+            "a value has no attribute 'colour'; a passage has",
+        ),
+        (template("[user]\n{{ question | first(2) }} {{ passages }}\n"), "it uses a value in a way that does not work"),
+        (template("[user]\n{{ question }} {{ passages }}\n", kinds=7), "kinds has to be a list"),
         (template("[user]\n{{ question }} {{ passages }} {{ colour }}\n"), "there is no value for colour; .* passages"),
         (template("[user]\n{{ question }}\n"), "the text does not use passages"),
         (template("[user]\nHello {{ passages }}\n"), "the text does not use question"),
@@ -35,13 +53,25 @@ def test_every_shipped_prompt_could_be_saved_as_it_is(shipped: object) -> None:
         (template("[user]\n{{ question }} {{ passages }}\n", kinds="[1]"), "kinds has to be a list"),
         (template("[user]\n{{ question }} {{ passages }}\n", summary="''"), "summary has to say"),
         (template("[user]\n{{ question }} {{ passages }} {{ 1 / 0 }}\n"), "'div' cannot stand in a prompt"),
-        (template("[user]\n{{ question }} {{ passages[0].text }}\n"), "passages|has no element 0"),
+        (template("[user]\n{{ question }} {{ passages[0].text }}\n"), "a value has no element 0; .* there may be none"),
         (template("[user]\n{{ question }} {{ passages }}" + "x" * 50_000), "the longest that can be kept"),
     ],
 )
 def test_text_that_cannot_answer_is_refused_with_what_is_wrong(text: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         checked(GROUNDED, 2, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ question", "{% if %}", "{{ question | shout }}", "{% endfor %}", "{{ 1 + }}", "{% raw %}"]
+)
+def test_what_is_wrong_is_said_without_the_words_of_a_program(text: str) -> None:
+    with pytest.raises(InputError) as told:
+        checked(GROUNDED, 2, template(f"[user]\n{text}\n"))
+
+    assert "\n" not in str(told.value) and not any(
+        word in str(told.value) for word in ("__init__", "object", "token '")
+    )
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:

@@ -121,11 +121,11 @@ def test_diff_of_a_template_with_itself_is_empty() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("no head at all", "not enough values"),
+        ("no head at all", "no head between two ---"),
         ("---\nsummary: x\n---\n", r"no \[user\] section"),
         (template("[system]\nBe kind\n"), r"no \[user\] section"),
         (template("[sytem]\nBe kind\n[user]\nx\n"), r"'\[sytem\]' stands in front of the first section"),
-        (template("[user]\n{{ question\n"), "end of print statement"),
+        (template("[user]\n{{ question\n"), "expected '}}' in line 1"),
         (template("[user]\n{% if x %}\n"), "endif"),
         (
             template("[user]\n{% for a in question %}{% for b in question %}{{ b }}{% endfor %}{% endfor %}"),
@@ -136,10 +136,11 @@ def test_diff_of_a_template_with_itself_is_empty() -> None:
         (template("[user]\n{{ 'x' * 999999999 }}"), "mul"),
         (template("[user]\n{{ 'x' | center(999999999) }}"), "center"),
         (template("[user]\n{% include 'other' %}"), "include"),
+        (template("[user]\n{{ question.__class__.__mro__ }}"), "'__mro__' cannot stand in a prompt"),
         (template("[user]\nx\n", colour="red"), "colour"),
         ("---\nmax_new_tokens: 5\n---\n[user]\nx\n", "summary"),
-        ("---\nsummary: [\n---\n[user]\nx\n", "flow"),
-        ("---\njust words\n---\n[user]\nx\n", "dictionary"),
+        ("---\nsummary: [\n---\n[user]\nx\n", "line 2 of its head cannot be read"),
+        ("---\njust words\n---\n[user]\nx\n", "its head cannot be read"),
     ],
 )
 def test_broken_template_is_named_with_the_reason(tmp_path: Path, text: str, reason: str) -> None:
@@ -173,7 +174,7 @@ def test_every_missing_variable_is_named(tmp_path: Path) -> None:
         found.fill(question="When?")
 
 
-@pytest.mark.parametrize("text", ["{{ passages[0].colour }}", "{{ question.__class__.__mro__ }}", "{{ question.a.b }}"])
+@pytest.mark.parametrize("text", ["{{ passages[0].colour }}", "{{ question.a.b }}"])
 def test_what_a_template_cannot_do_is_named(tmp_path: Path, text: str) -> None:
     found = load_template(write(tmp_path, template(f"[user]\n{text}\n")))
 

@@ -1,6 +1,8 @@
 """Releases that meet each other, a kill, or an adapter that cannot be loaded."""
 
 import asyncio
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,22 @@ async def test_of_two_promotions_at_once_one_is_made_and_the_other_is_told(yard:
     made, told = (each for each in sorted(found, key=lambda each: isinstance(each, InputError)))
     assert isinstance(made, dict) and made["promoted"] and isinstance(told, InputError)
     assert yard.current == made["adapter"]
+
+
+async def test_one_report_is_written_at_a_time(yard: Yard) -> None:
+    writing: list[str] = []
+
+    def report(*_: object) -> None:
+        assert not writing
+        writing.append("a report")
+        time.sleep(0.1)
+        writing.clear()
+
+    releaser = replace(yard.releaser, write_report=report)
+
+    judged = await asyncio.gather(*(releaser.judge("billing", "2", silent) for _ in range(3)))
+
+    assert [row["passed"] for row in judged] == [True, True, True]
 
 
 async def test_one_adapter_is_evaluated_at_a_time(yard: Yard) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes_jobs import InMemoryJobQueue
 
-from bot.errors import StoreError
+from bot.errors import Conflict, StoreError
 from bot.messages import STOPPED, Job
 from bot.ports import JobQueue
 from bot.store.database import open_database
@@ -140,6 +140,47 @@ async def test_jobs_of_some_kinds_are_listed_oldest_first(jobs: JobQueue) -> Non
     assert [each.status.state for each in found] == ["running", "waiting"] and found[0].job.payload[
         "domain"
     ] == "billing"
+
+
+async def test_second_job_of_which_there_may_be_one_is_not_taken_on_and_others_are(jobs: JobQueue) -> None:
+    await jobs.submit("judge", {}, sole="judge billing")
+
+    with pytest.raises(Conflict, match="this is being done already"):
+        await jobs.submit("judge", {"again": True}, sole="judge billing")
+
+    others = [await jobs.submit("judge", {}, sole=sole) for sole in ("judge travel", None, None)]
+    await jobs.take()
+    await jobs.requeue_running()  # its owner died, and it is still to be done
+    with pytest.raises(Conflict):
+        await jobs.submit("judge", {}, sole="judge billing")
+    assert len(set(others)) == 3 and len(await jobs.listed(["judge"])) == 4
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "stopped", "stopped with its owner", "forgotten"])
+async def test_job_that_has_ended_is_in_the_way_of_none(jobs: JobQueue, end: str) -> None:
+    job = await jobs.submit("judge", {}, sole="judge billing")
+    if end in ("done", "failed"):
+        await jobs.finish(job, error="no" if end == "failed" else None)
+    elif end == "forgotten":
+        await jobs.forget(job)
+    elif end == "stopped with its owner":
+        await jobs.take()
+    if end.startswith("stopped"):
+        await jobs.stop(job)
+        await jobs.requeue_running()
+
+    assert await jobs.submit("judge", {}, sole="judge billing") is not None
+
+
+async def test_jobs_of_a_kind_that_have_not_ended_are_all_there_is_to_see_of_it(jobs: JobQueue) -> None:
+    numbers = [await jobs.submit(kind, {}) for kind in ("upload", "upload", "upload", "ingest")]
+    await jobs.take()
+    await jobs.stop(numbers[0])
+    await jobs.finish(numbers[1])
+
+    found = await jobs.unended("upload")  # type: ignore[attr-defined]  # of the queue that owners use
+
+    assert [job.id for job in found] == [numbers[0], numbers[2]]
 
 
 async def test_queue_knows_whether_anything_is_left_to_do(jobs: JobQueue) -> None:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 from fakes import MESSAGE, REPLY
 from patience import PATIENCE
 
+from bot.errors import Conflict
 from bot.messages import Feedback
 from bot.store.database import Database, open_database
 from bot.store.exchanges import SqlExchangeStore
@@ -85,6 +86,12 @@ async def test_two_processes_never_take_the_same_job(file: Path) -> None:
     assert sorted(first + second, key=int) == submitted
 
 
+def test_of_two_processes_that_want_the_same_done_one_is_first_each_time(file: Path) -> None:
+    first, second = run_together(start("press", file), start("press", file))
+
+    assert sorted(first + second, key=int) == [str(number) for number in range(JOBS)]
+
+
 def test_processes_that_start_together_create_one_database(file: Path) -> None:
     starters = [start("take", file) for _ in range(2)]
 
@@ -109,11 +116,19 @@ async def take(database: Database) -> None:
         print(job.id, flush=True)
 
 
+async def press(database: Database) -> None:
+    """Print the number of each piece of work that was not begun by somebody else."""
+    for number in range(JOBS):
+        with suppress(Conflict):
+            await SqlJobQueue(database).submit("judge", {}, sole=f"judge {number}")
+            print(number, flush=True)
+
+
 async def main(role: str, url: str) -> None:
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     async with open_database(url) as database:
-        await {"write": write, "take": take}[role](database)
+        await {"write": write, "take": take, "press": press}[role](database)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bot.console.remedies import reworded
+from bot.console.steps import step
 from bot.console.verdicts import NAMES, because, sentence
 from bot.messages import now
 
@@ -90,12 +91,14 @@ def _language(code: str, translations: gettext.NullTranslations) -> Language:
         "ago": partial(_ago, locale),
         "day": partial(_day, locale),
         "number": partial(_number, locale),
+        "signed": partial(_signed, locale),
         "share": partial(_share, locale),
     }
     language = Language(code, str(locale.display_name).capitalize(), translations, templates)
     word = partial(sentence, say=language.say, number=lambda value: _number(locale, round(value, 3)))
     templates.filters |= {
         "told": language.told,
+        "step": partial(step, say=language.say),
         "sentence": word,
         "because": partial(because, tell=language.told, word=word),
         "check_name": lambda name: language.say(NAMES.get(name, name)),
@@ -103,23 +106,43 @@ def _language(code: str, translations: gettext.NullTranslations) -> Language:
     return language
 
 
-def _moment(locale: Locale, at: datetime) -> str:
+def _moment(locale: Locale, at: datetime | str) -> str:
+    """*at*, also as it stands in files."""
+    if isinstance(at, str):
+        return _moment(locale, found) if (found := _read_time(at)) else at
     return str(format_datetime(at, "medium", locale=locale)) + " UTC"
+
+
+def _read_time(text: str) -> datetime | None:
+    """The time that a file names; None where somebody wrote something else into it."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _ago(locale: Locale, at: datetime) -> str:
     return str(format_timedelta(at - now(), add_direction=True, locale=locale))
 
 
-def _day(locale: Locale, on: date, length: Literal["short", "medium"]) -> str:
-    """*on* in words; the short ones, below a plot, leave out the year."""
+def _day(locale: Locale, on: date | str, length: Literal["short", "medium"]) -> str:
+    """*on*, also as it stands in files, in words; the short ones, below a plot, leave out the year."""
+    if isinstance(on, str):
+        return _day(locale, found, length) if (found := _read_time(on)) else on
     return str(
         format_skeleton("MMMd", on, locale=locale) if length == "short" else format_date(on, length, locale=locale)
     )
 
 
-def _number(locale: Locale, value: Any) -> str:
-    return str(format_decimal(value, locale=locale))
+def _number(locale: Locale, value: Any, digits: int | None = None) -> str:
+    """*value*, with so many *digits* behind the point where figures stand below each other."""
+    pattern = None if digits is None else f"#,##0.{'0' * digits}".rstrip(".")
+    return str(format_decimal(value, pattern, locale=locale))
+
+
+def _signed(locale: Locale, value: float, digits: int) -> str:
+    """*value*, a difference, with its sign in front."""
+    return ("-" if value < 0 else "+") + _number(locale, abs(value), digits)
 
 
 def _share(locale: Locale, value: float) -> str:

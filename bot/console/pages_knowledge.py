@@ -13,7 +13,7 @@ from aiohttp import web
 from bot.console.export import Line, download
 from bot.console.ports import Redact
 from bot.console.routes import Routes
-from bot.console.visits import LONGEST_QUESTION, LONGEST_TEXT, Visit, local
+from bot.console.visits import LONGEST_TEXT, Visit, local
 from bot.desks.holdings import PUBLIC, DocumentFilter, Gap, GapFilter, Labels, ListedDocument, Upload
 from bot.errors import InputError, NotFound
 from bot.learning.quality import RANGES, USUAL, first_day
@@ -21,6 +21,7 @@ from bot.messages import now
 
 N_ = str  # marks text for the catalogue that is said later
 UPLOAD_BYTES = 100_000_000
+LONGEST_SEARCH = 100_000  # characters of an address in which the longest question that the bot reads may be escaped
 CHUNKS = 20  # on a page
 SHOWN_GAPS = 50
 TOP_GAPS = 10  # on the overview
@@ -80,10 +81,10 @@ async def show_document(visit: Visit) -> web.StreamResponse:
     )
 
 
-@routes.get("/knowledge/search", need="viewer")
+@routes.get("/knowledge/search", need="viewer", longest=LONGEST_SEARCH)
 async def search(visit: Visit) -> web.StreamResponse:
     """Try a question: where it would go, and what would be found for it."""
-    text, domain = visit.short("text", LONGEST_QUESTION), visit.field("domain")
+    text, domain = visit.field("text").strip(), visit.field("domain")  # however long: the bot itself says what it reads
     if domain and domain not in visit.parts.domains:
         raise InputError(visit.say("There is no domain “%(domain)s”.", domain=domain))
     tried = await visit.parts.knowledge.search(text, domain, _labels(visit)) if text else None

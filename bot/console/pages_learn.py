@@ -204,13 +204,20 @@ async def now_of(visit: Visit, about: str) -> dict[str, Any]:
     alone = [name for name, course in courses.items() if course.running and name not in begun]
     shown += [_training(None, name, courses[name]) for name in alone]
     wanted = [each for each in shown if _is_about(each, about)]
-    ended = [each for each in wanted if not each.running][-ENDED:]
+    ended = sorted((each for each in wanted if not each.running), key=_end)[-ENDED:]
     ended = [replace(each, repeatable=bool(each.work and await learn.repeatable(each.work))) for each in ended]
     return {
         "now": [*(each for each in wanted if each.running), *reversed(ended)],
         "about": about,
         "training": any(course.running for course in courses.values()) or bool(begun),
     }
+
+
+def _end(shown: Shown) -> tuple[bool, float, int]:
+    """What ended things are sorted by, the newest end last; of an older Pointsman there is no time."""
+    listed = shown.work.listed if shown.work else None
+    at = listed.ended if listed else None
+    return at is not None, at.timestamp() if at else 0.0, listed.job.id if listed else 0
 
 
 def _is_about(shown: Shown, about: str) -> bool:

@@ -92,6 +92,7 @@ async def preview(visit: Visit) -> web.StreamResponse:
     """Have real questions answered with a text that is not saved yet; in the background, since it takes its time."""
     name, text = _name(visit), visit.field("text")
     try:
+        _require_few(visit)
         job = await visit.parts.prompting.preview(
             Draft(name=name, version=_next(visit, name), text=text),
             visit.fields("reply"),
@@ -182,6 +183,14 @@ async def _editor(visit: Visit, name: str, base: str, text: str, *, reason: str 
         domains=visit.parts.domains if name.startswith("domain/") else (),
         domain=visit.field("domain"),
     )
+
+
+def _require_few(visit: Visit) -> None:
+    """Raises: InputError if more questions were ticked than a preview takes."""
+    if (ticked := len(set(visit.fields("reply")))) > MOST:
+        raise InputError(
+            visit.say("You ticked %(n)s questions, and a preview takes %(most)s. Untick some.", n=ticked, most=MOST)
+        )
 
 
 def _remarks(name: str, text: str) -> list[str]:

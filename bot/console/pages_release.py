@@ -53,8 +53,10 @@ async def judge(visit: Visit) -> web.StreamResponse:
 async def promote(visit: Visit) -> web.StreamResponse:
     """Ask the gate, and have the version answer if it passes: everybody, or a share of the conversations."""
     domain, problems, share = await domain_of(visit), Problems(), None
-    version = version_of(visit, domain).version
-    if visit.field("to") == "share":
+    version, to = version_of(visit, domain).version, visit.field("to")
+    if to not in ("all", "share"):
+        raise InputError(visit.say("Say whether everybody or a share of the conversations is to get it."))
+    if to == "share":
         with problems.at(f"share-{version}"):
             share = _share(visit)
     if problems:
@@ -110,7 +112,9 @@ async def promote_router(visit: Visit) -> web.StreamResponse:
 async def rollback_router(visit: Visit) -> web.StreamResponse:
     """Use the router from before the latest promotion."""
     if (await visit.parts.learn.router()).back is None:
-        raise Conflict(visit.say("No router was in use before this one; there is nothing to go back to."))
+        raise Conflict(
+            visit.say("There is no promotion to take back. Any version of the table can be promoted instead.")
+        )
     return await _begin(visit, "router rollback", {})
 
 

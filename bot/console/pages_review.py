@@ -13,7 +13,7 @@ from bot.console.export import Line, download
 from bot.console.ports import Redact
 from bot.console.routes import Routes, status_of
 from bot.console.visits import LONGEST_TEXT, Visit, local
-from bot.console.withholding import closed_passages, sees_all, withheld
+from bot.console.withholding import closed_passages, resting, sees_all, withheld
 from bot.desks.accounts import ListedAnswer, Outcome, Rerun, ReviewFilter, Vote
 from bot.errors import InputError, NotFound, PointsmanError
 from bot.learning.curation import weight
@@ -23,6 +23,7 @@ N_ = str  # marks text for the catalogue that is said later
 NONE = "none"  # in place of an adapter: the base model alone
 THREAD = 20  # exchanges of a conversation that are shown
 EXPORTED_AT_ONCE = 100  # redacting takes time, and the first lines are to come soon
+LONGEST_PASSAGE = 4_000  # characters that somebody types: some times the longest passage of a document
 AT_ONCE = 200  # answers that are decided on together, at most
 STATES = ("new", "approved", "corrected", "rejected", "needs_person", "any")
 FAULTS: tuple[Fault, ...] = get_args(Fault)
@@ -138,6 +139,14 @@ async def _rerun(visit: Visit, exchange: Exchange) -> Rerun:
     given = visit.field("passages")
     chosen = [exchange.reply.passages[number].text for number in _numbers(visit, len(exchange.reply.passages))]
     own, adapter, prompt = visit.field("own").strip(), visit.field("adapter"), visit.field("prompt")
+    if len(own) > LONGEST_PASSAGE:
+        raise InputError(
+            visit.say(
+                "Your passage has %(n)s characters; at most %(most)s fit. Keep the part that holds the answer.",
+                n=len(own),
+                most=LONGEST_PASSAGE,
+            )
+        )
     if adapter not in ("", NONE, *await asyncio.to_thread(visit.parts.adapters)):
         raise NotFound(visit.say("There is no adapter “%(name)s” any more; choose another.", name=adapter))
     if prompt:
@@ -195,6 +204,7 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
     near = await parts.answers.near(votes)
     turns, lost = _prompt(visit, exchange)
     hidden = await withheld(visit, [reply, *(each.reply.id for each in thread)])
+    about = bool(await resting(visit, [reply]))
     proposed = [vote.correction for vote in votes if vote.correction]
     correction = decisions[-1].answer if decisions and decisions[-1].state == "corrected" else None
     return {
@@ -204,14 +214,16 @@ async def _lineage(visit: Visit, exchange: Exchange) -> dict[str, Any]:
         "state": decisions[-1].state if decisions else "new",
         "thread": thread,
         "hidden": hidden,
+        "about": about,
         "closed": await closed_passages(visit, exchange),
-        "turns": () if reply in hidden else turns,
+        "turns": () if about else turns,
         "lost": lost,
         "correction": correction,
         "proposal": correction or (proposed[-1] if proposed else exchange.reply.text),
         "seen": decisions[-1].at.isoformat() if decisions else "",
         "targets": targets(visit),
         "faults": FAULTS,
+        "longest_passage": LONGEST_PASSAGE,
         "adapters": (NONE, *adapters),
         "prompts": [template.label for template in parts.prompts.all()],
     }

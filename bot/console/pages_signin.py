@@ -27,6 +27,12 @@ async def home(visit: Visit) -> web.Response:
     return visit.see(HOME if visit.session else "/signin")
 
 
+@routes.get("/favicon.ico", need="anyone")
+async def icon(visit: Visit) -> web.StreamResponse:
+    """Send browsers that ask for an icon without having read a page to where it is."""
+    return visit.see("/static/icon.svg")
+
+
 @routes.get("/signin", need="anyone")
 async def show_signin(visit: Visit) -> web.StreamResponse:
     """Show the form to sign in."""
@@ -146,6 +152,8 @@ async def change_password(visit: Visit) -> web.StreamResponse:
         if visit.field("password") != visit.field("again"):
             raise InputError(visit.say("The two passwords differ; type the same one twice."))
     with problems.at("password"):
+        if visit.field("password") == visit.field("current"):
+            raise InputError(visit.say("This is the password that you have; choose another."))
         hashed = await visit.parts.passwords.hash(visit.field("password"), account.name)
     if not problems:
         with problems.at("current"):

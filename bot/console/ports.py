@@ -130,7 +130,7 @@ class Knowledge(Protocol):
         ...
 
     async def remove(self, domain: str, documents: Sequence[str], *, by: str) -> int:
-        """Returns: the job that takes *documents* out."""
+        """Returns: the job that takes *documents* out. Raises: Conflict if that is being done."""
         ...
 
     async def works(self) -> Sequence[Work]:
@@ -262,6 +262,10 @@ class ReviewList(Protocol):
 
     async def rests(self, replies: Sequence[str]) -> Mapping[str, Sequence[Rests]]:
         """Returns: by reply what its answer rests on: its passages, and the answers that its model was reminded of."""
+        ...
+
+    async def own_words(self, replies: Sequence[str]) -> Mapping[str, str]:
+        """Returns: those of *replies* that are sentences of the bot's own and quote nothing, each with its route."""
         ...
 
     async def votes(self, reply: str) -> Sequence[Feedback]:

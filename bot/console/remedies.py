@@ -179,6 +179,30 @@ RULES: tuple[tuple[str, str], ...] = (
         r"this would end the same way again; .*",
         N_("This would end the same way again. Do first what it says, then begin it anew from its form."),
     ),
+    (
+        r"it is broken or protected; .*",
+        N_("It is broken or protected. Open it in its own program, and save it anew without a password."),
+    ),
+    (
+        r"its text unpacks to (?P<size>\S+ MB), and at most (?P<most>\S+ MB) are read; .*",
+        N_("Its text unpacks to %(size)s, and at most %(most)s are read. Split it into several files."),
+    ),
+    (
+        r"it unpacks to (?P<size>\S+ MB), and at most (?P<most>\S+ MB) are read; .*",
+        N_("It unpacks to %(size)s, and at most %(most)s are read. Split it into several files."),
+    ),
+    (
+        r"reading it took more memory than there is; .*",
+        N_("Reading it took more memory than there is. Split it into several files."),
+    ),
+    (
+        r"it holds no text .*",
+        N_("It holds no text. If it is a scan, have its text recognized first."),
+    ),
+    (
+        r"no passage is chosen; .*",
+        N_("No passage is chosen. Tick one, write one in your own words, or choose “search anew”."),
+    ),
     (r"this preview is gone; .*", N_("This preview is gone; preview the prompt once more.")),
     (r"this cannot be stopped any more; .*", N_("This cannot be stopped any more; look at the page anew.")),
 )

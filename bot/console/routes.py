@@ -6,6 +6,7 @@ The role is checked here, once, before any page runs: a page cannot forget it, b
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -42,6 +43,7 @@ class Route:
     need: Need
     page: Page
     limit: int = FORM_BYTES  # bytes that a form may have
+    longest: int = LONGEST_ADDRESS  # characters that its address may have
 
 
 @dataclass
@@ -53,17 +55,17 @@ class Routes:
     need: Role = "viewer"  # who sees it in the navigation
     all: list[Route] = field(default_factory=list)
 
-    def get(self, path: str, *, need: Need) -> Callable[[Page], Page]:
+    def get(self, path: str, *, need: Need, longest: int = LONGEST_ADDRESS) -> Callable[[Page], Page]:
         """Show a page at *path* to who has the role *need*, or more."""
-        return self._add("GET", path, need, FORM_BYTES)
+        return self._add(partial(Route, method="GET", path=path, need=need, longest=longest))
 
     def post(self, path: str, *, need: Need, limit: int = FORM_BYTES) -> Callable[[Page], Page]:
         """Take a form at *path* from who has the role *need*, or more; its CSRF token has been checked."""
-        return self._add("POST", path, need, limit)
+        return self._add(partial(Route, method="POST", path=path, need=need, limit=limit))
 
-    def _add(self, method: Literal["GET", "POST"], path: str, need: Need, limit: int) -> Callable[[Page], Page]:
+    def _add(self, route: Callable[..., Route]) -> Callable[[Page], Page]:
         def add(page: Page) -> Page:
-            self.all.append(Route(method=method, path=path, need=need, page=page, limit=limit))
+            self.all.append(route(page=page))
             return page
 
         return add
@@ -83,7 +85,7 @@ class Gate:
         async def answer(request: web.Request) -> web.StreamResponse:
             session = await self.signed_in.find(request)
             visit = self.visit(request, session)
-            if len(request.raw_path) > LONGEST_ADDRESS:
+            if len(request.raw_path) > route.longest:
                 return refusal(visit, 400, visit.say("This address is too long; shorten the text in it."))
             if route.need != "anyone" and session is None:
                 return _stranger(visit)

@@ -13,7 +13,15 @@ def sees_all(visit: Visit) -> bool:
 
 
 async def withheld(visit: Visit, replies: Sequence[str]) -> frozenset[str]:
-    """Those of *replies* whose answers are not for who asks."""
+    """Those of *replies* whose answers are not for who asks: a sentence of the bot's own says nothing of documents."""
+    found = await resting(visit, replies)
+    own = await visit.parts.answers.own_words(list(found)) if found else {}
+    verdicts = await visit.parts.knowledge.open_to_all([Rests(route, (), PUBLIC) for route in own.values()])
+    return found - {reply for reply, is_open in zip(own, verdicts, strict=True) if is_open}
+
+
+async def resting(visit: Visit, replies: Sequence[str]) -> frozenset[str]:
+    """Those of *replies* about which people may have written what is not for who asks, whatever was answered."""
     if sees_all(visit) or not replies:
         return frozenset()
     known = await visit.parts.answers.rests(replies)

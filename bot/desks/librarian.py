@@ -1,9 +1,11 @@
 """The documents as the console sees them: what is there, what is missing, and work on them for the owner."""
 
 import asyncio
+import json
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -75,7 +77,8 @@ class Librarian:
             asked_for = {work.domain for work in await self.works() if work.kind == "list"}
             for domain in missing:
                 if domain not in asked_for:
-                    await self.jobs.submit("list", {"domain": domain})
+                    with suppress(Conflict):  # somebody else has asked for it at the same moment
+                        await self.jobs.submit("list", {"domain": domain}, sole=json.dumps(["list", domain]))
         return found
 
     async def page(self, domain: str, wanted: DocumentFilter, labels: Labels) -> DocumentPage:
@@ -145,9 +148,10 @@ class Librarian:
         return await self.jobs.submit("upload", payload)
 
     async def remove(self, domain: str, documents: Sequence[str], *, by: str) -> int:
-        """Have *documents* taken out of the index. Returns: the job."""
+        """Have *documents* taken out of the index. Returns: the job. Raises: Conflict if that is being done."""
         self.settings.domain(domain)
-        return await self.jobs.submit("remove", {"domain": domain, "documents": list(documents), "by": by})
+        payload = {"domain": domain, "documents": list(documents), "by": by}
+        return await self.jobs.submit("remove", payload, sole=json.dumps(["remove", domain, sorted(documents)]))
 
     async def works(self) -> Sequence[Work]:
         """Returns: the latest work on documents, newest first."""

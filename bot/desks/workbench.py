@@ -19,7 +19,7 @@ from bot.learning.comparison import Comparison
 from bot.learning.course import Course, read_course
 from bot.learning.exhibits import Adapter, Change, Domain, GateReport, Router, Undertaking
 from bot.learning.schedule import COUNTED
-from bot.messages import DatasetVersion
+from bot.messages import BEING_DONE, DatasetVersion
 from bot.settings import Settings
 from bot.store.waiting import SqlWaiting
 
@@ -91,16 +91,16 @@ class Workbench:
 
         Raises: Conflict if the same is being done, or another training runs.
         """
-        running = [each for each in await self.undertakings() if not each.ended]
         domain = str(payload.get("domain") or "")
-        if any(_same(each, kind, domain, payload) for each in running):
-            raise Conflict("this is being done already; wait for its end, or stop it")
-        whole = dict(payload) | {"by": by}
-        if kind == "train":
-            await self._require_no_training(running)
+        await self._require_free(kind, domain, payload)
+        whole = dict(payload) | {"by": by, "request": uuid4().hex}
         if kind == "dataset":
             whole |= {"seed": SEED, "decisions": await self.stores.reviews.count()}
-        await self.stores.jobs.submit(kind, whole | {"request": uuid4().hex})
+        try:
+            await self.stores.jobs.submit(kind, whole, sole=_sole(kind, domain, payload))
+        except Conflict:  # somebody began something at the same moment, which can be seen by now
+            await self._require_free(kind, domain, payload)
+            raise
         if kind == "train":
             await self.stores.audit.record(by, f"training.start {domain}", None, dict(payload))
 
@@ -116,7 +116,7 @@ class Workbench:
         """Begin work once more that failed or was stopped. Raises: Conflict."""
         found = await self.find(job)
         if not found.ended:
-            raise Conflict("this is being done already; wait for its end, or stop it")
+            raise Conflict(BEING_DONE)
         if not await self.repeatable(found):
             raise Conflict("this would end the same way again; do first what it says")
         own = {name: value for name, value in found.payload.items() if name not in ADDED}
@@ -150,7 +150,13 @@ class Workbench:
             raise NotFound("this is no longer there; somebody has put it away")
         return found
 
-    async def _require_no_training(self, running: Sequence[Undertaking]) -> None:
+    async def _require_free(self, kind: str, domain: str, payload: Mapping[str, Any]) -> None:
+        """Raises: Conflict if the same is being done, or another training runs."""
+        running = [each for each in await self.undertakings() if not each.ended]
+        if any(_same(each, kind, domain, payload) for each in running):
+            raise Conflict(BEING_DONE)
+        if kind != "train":
+            return
         if any(each.kind == "train" for each in running) or any(c.running for c in (await self.courses()).values()):
             raise Conflict("another training runs, and there is one at a time; wait for its end, or stop it")
 
@@ -221,6 +227,11 @@ def _same(work: Undertaking, kind: str, domain: str, payload: Mapping[str, Any])
     """Whether *work* is what somebody wants done; datasets of two kinds are built beside each other."""
     alike = (work.kind, work.domain) == (kind, domain)
     return alike and (kind != "dataset" or work.payload.get("kind") == payload.get("kind"))
+
+
+def _sole(kind: str, domain: str, payload: Mapping[str, Any]) -> str:
+    """What may be under way once: a training, whatever the domain, and what is the same by `_same`."""
+    return kind if kind == "train" else json.dumps([kind, domain, payload.get("kind") if kind == "dataset" else ""])
 
 
 def _allows(domain: Domain, work: Undertaking) -> bool:

@@ -4,10 +4,9 @@ import asyncio
 import json
 import multiprocessing
 import os
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Any, cast, get_args
 
 from adapters.registry import PRODUCTION
@@ -16,6 +15,7 @@ from bot.app import Installation, train_adapter, training_rows
 from bot.errors import InputError, PointsmanError, TrainingError
 from bot.messages import DatasetKind
 from bot.ports import Progress, silent
+from bot.progress import end_with_parent
 from bot.rows import Row
 from bot.settings import Settings
 
@@ -58,7 +58,7 @@ async def train_apart(
 def _train(settings: Settings, domain: str, version: str, wish: Wish, sender: Connection) -> None:
     """The other process."""
     os.nice(19)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # else the next service would go on with it, and they would meet
 
     def tell(done: int, total: int, doing: str) -> None:
         sender.send_bytes(json.dumps([done, total, doing]).encode())
@@ -72,14 +72,6 @@ def _train(settings: Settings, domain: str, version: str, wish: Wish, sender: Co
     except PointsmanError as exc:
         outcome = ("", str(exc))
     sender.send_bytes(json.dumps(outcome).encode())
-
-
-def _end_with_parent() -> None:
-    """A killed service must not leave a training behind: the next one goes on with it, and they would meet."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _outcome(receiver: Connection, progress: Progress) -> tuple[str, str]:

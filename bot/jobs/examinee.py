@@ -1,14 +1,16 @@
 """The assistant as it sits an exam: it answers with one adapter whatever the domain, and nothing is kept."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
 from bot.assistant import Assistant
-from bot.messages import GENERAL, Completion, Exchange, Message, Prompt, Reply
+from bot.messages import GENERAL, Completion, Exchange, Message, Passage, Prompt, Query, Reply, Retrieval
+from bot.ports import Retriever
 from bot.prompts import fit
 
+LONGEST_TITLE = 60  # characters
 ROUTE = "probe"  # no domain: its own wishes, such as a language or a schema, would change every answer
 
 Surprise = Callable[[Sequence[tuple[Prompt, str]], str], Awaitable[Sequence[float]]]
@@ -40,6 +42,30 @@ class Unkept:
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Headed:
+    """A Retriever that knows the headings in front of given texts, so that a report quotes what stands below them."""
+
+    retriever: Retriever
+
+    async def embed(self, text: str, *, earlier: str = "") -> Query:
+        return await self.retriever.embed(text, earlier=earlier)
+
+    async def compare(self, query: Query, texts: Sequence[str]) -> Sequence[Passage]:
+        found = await self.retriever.compare(query, texts)
+        return [replace(each, heading=_heading(each.text)) for each in found]
+
+    async def retrieve(self, query: Query, *, labels: frozenset[str] | None, top_k: int) -> Mapping[str, Retrieval]:
+        return await self.retriever.retrieve(query, labels=labels, top_k=top_k)
+
+
+def _heading(text: str) -> str:
+    """The first line where it is no sentence: chunks begin with their headings."""
+    first, _, body = text.partition("\n")
+    short = " > " in first or len(first) <= LONGEST_TITLE
+    return first if short and body.strip() and not first.rstrip().endswith((".", "!", "?", ":", ";", ",")) else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examinee:
     """Answers what an evaluation asks, through the same parts that answer users."""
@@ -49,7 +75,8 @@ class Examinee:
 
     async def answer(self, question: str, passages: tuple[str, ...], adapter: str) -> Reply:
         """The reply of the main path to a question with given passages."""
-        assistant = replace(self.assistant_with(adapter), exchanges=Unkept())
+        assistant = self.assistant_with(adapter)
+        assistant = replace(assistant, exchanges=Unkept(), retriever=Headed(assistant.retriever))
         return await assistant.reply_to(Message(id=uuid4().hex, text=question, route=ROUTE, passages=passages))
 
     async def complete(self, question: str, adapter: str) -> Completion:

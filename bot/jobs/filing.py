@@ -9,22 +9,25 @@ import asyncio
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from bot import admission
 from bot.app import Installation, router_changes
 from bot.conversation import understand
 from bot.desks.holdings import UPLOADED, UPLOADS
-from bot.errors import InputError, StoreError
+from bot.errors import InputError, PointsmanError, StoreError
 from bot.files import whole
 from bot.grounding import too_weak
 from bot.jobs.traces import held_of
-from bot.messages import GENERAL, STOPPED, IngestReport, Message
+from bot.messages import GENERAL, STOPPED, IngestReport, Job, Message
 from bot.ports import Progress
 from bot.progress import in_thread
 from bot.rows import Row
@@ -35,7 +38,10 @@ Payload = Mapping[str, Any]
 
 INCOMING = ".incoming"  # beside the domains: what was sent and is not yet read
 ACCESS = ".access.json"  # in a folder of uploads: the labels of all that lies in it
+LONGEST_SENDING = 3600.0  # seconds; younger files without a job may be on their way
 TRIED = 10  # passages that a search shows
+
+log = structlog.get_logger()
 
 
 async def _ingest(here: Installation, payload: Payload, progress: Progress) -> Row:
@@ -76,6 +82,49 @@ async def _upload(here: Installation, payload: Payload, progress: Progress) -> R
     return found
 
 
+async def settle_uploads(here: Installation) -> None:
+    """
+    Do for uploads that ended with their owner what a stop does: keep the files that were read, and forget the others.
+
+    The owner calls it at its start. What belongs to work that is still to be done stays.
+    """
+    sent = sorted((here.settings.storage.directory / UPLOADS / INCOMING).glob("*"))
+    if not sent:
+        return
+    try:
+        awaited = {_name(job) for job in await here.stores.jobs.unended("upload")}
+        ended = {_name(each.job): each.job for each in await here.stores.jobs.listed(["upload"])}
+        for incoming in sent:
+            if incoming.name in awaited:
+                continue
+            if job := ended.get(incoming.name):
+                await _settle(here, job.payload, incoming)
+            elif time.time() - incoming.stat().st_mtime > LONGEST_SENDING:
+                await asyncio.to_thread(shutil.rmtree, incoming, ignore_errors=True)
+    except (PointsmanError, OSError) as exc:  # the next start tries again
+        log.warning("files of uploads that have ended cannot be cleared away", reason=str(exc))
+
+
+def _name(job: Job) -> str:
+    return Path(str(job.payload["incoming"])).name
+
+
+async def _settle(here: Installation, payload: Payload, incoming: Path) -> None:
+    domain = payload["domain"]
+    known = domain in [each.name for each in here.settings.domains]
+    if not known or not (incoming / UPLOADS).is_dir():
+        await asyncio.to_thread(shutil.rmtree, incoming, ignore_errors=True)
+        return
+    arrived = datetime.fromtimestamp(int(incoming.stat().st_mtime), UTC)
+    async with here.changing:
+        await asyncio.to_thread(here.sync.list_documents, domain)
+        held = (await _changed(here, domain)).items()
+        read = {name for name, documents in held if any(changed and changed >= arrived for _, changed in documents)}
+        await asyncio.to_thread(
+            _put_away, here, domain, tuple(payload["access"]), incoming, set(payload["files"]) - read
+        )
+
+
 async def _changed(here: Installation, domain: str) -> dict[str, frozenset[tuple[str, datetime | None]]]:
     """The files that came in by the console, each with its documents and when they last changed."""
     found: dict[str, set[tuple[str, datetime | None]]] = {}
@@ -96,10 +145,13 @@ async def _put_away_already(here: Installation, payload: Payload) -> Row:
 async def _remove(here: Installation, payload: Payload, progress: Progress) -> Row:
     """Take documents out of the index, and their files away where they came in by the console."""
     domain, documents = payload["domain"], list(payload["documents"])
-    # The files first: after a kill in between the job is done again, and nothing brings the documents back.
-    await asyncio.to_thread(_throw_away, list(_homes(here, domain)), documents)
-    remove = partial(here.sync.remove, domain, documents)
-    return await _changing(here, payload, lambda step: remove(progress=step), progress)
+
+    def remove(step: Progress) -> IngestReport:
+        # The files first: after a kill in between the job is done again, and nothing brings the documents back.
+        _throw_away(list(_homes(here, domain)), documents)
+        return here.sync.remove(domain, documents, progress=step)
+
+    return await _changing(here, payload, remove, progress)
 
 
 async def _changing(
@@ -257,7 +309,7 @@ def _throw_away(homes: Sequence[Path], documents: Collection[str]) -> None:
         for home in homes:
             for file in (home / UPLOADS).glob("*"):
                 if f"{UPLOADS}/{file.name}" in documents:
-                    file.unlink()
+                    file.unlink(missing_ok=True)
                 elif file.suffix.lower() in ROWS:
                     _without(file, documents)
     except OSError as exc:

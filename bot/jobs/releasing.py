@@ -36,7 +36,7 @@ class Releaser:
     datasets: DatasetStore
     audit: AuditLog
     directory: Path  # the storage directory
-    evaluating: asyncio.Lock  # held for minutes
+    evaluating: asyncio.Lock  # held for minutes, until the report is written
     releasing: asyncio.Lock  # held for milliseconds: a rollback never waits for an evaluation
     write_report: Callable[[Verdict, Evaluation | None, Evaluation | None, Path], None] = write_report
 
@@ -52,7 +52,7 @@ class Releaser:
             exam = await self._exam(label, self.registry.production(version.domain))
         async with self.evaluating:
             found = await self.evaluator.evaluate(label, exam.probe, progress)
-        await asyncio.to_thread(self._keep, found)
+            await asyncio.to_thread(self._keep, found)
         return {
             "adapter": label,
             "scores": found.scores,
@@ -201,7 +201,7 @@ class Releaser:
         exam = await self._exam(label, against)
         async with self.evaluating:
             found = await examine(self.evaluator, label, against, exam.probe, progress)
-        report = await asyncio.to_thread(self._report, label, found)
+            report = await asyncio.to_thread(self._report, label, found)  # two at once would write the same files
         verdict = found.verdict
         row = {
             "domain": domain,

@@ -9,6 +9,7 @@ from sqlalchemy import CursorResult, delete, select, update
 
 from bot.errors import ExchangeGone, StoreError
 from bot.messages import Exchange, Message, Reply
+from bot.store.alike import settle
 from bot.store.database import Database
 from bot.store.listing import relist
 from bot.store.models import ExchangeRow, ShownRow
@@ -81,5 +82,7 @@ class SqlExchangeStore:
     async def delete_older_than(self, moment: datetime) -> int:
         """Returns: how many exchanges were asked before *moment* and are now gone, with their feedback."""
         async with self.database.writing() as session:
-            gone = await session.execute(delete(ExchangeRow).where(ExchangeRow.at < moment))
-            return cast("CursorResult[Any]", gone).rowcount
+            gone = cast("CursorResult[Any]", await session.execute(delete(ExchangeRow).where(ExchangeRow.at < moment)))
+            if gone.rowcount:
+                await settle(session)
+            return gone.rowcount

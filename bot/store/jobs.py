@@ -1,13 +1,15 @@
 """Jobs: work that a command hands to the process that owns the index."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import CursorResult, case, delete, exists, select, update
+from sqlalchemy import CursorResult, case, delete, exists, literal, null, select, update
+from sqlalchemy.exc import IntegrityError
 
-from bot.errors import StoreError
-from bot.messages import STOPPED, Job, JobStatus, ListedJob
+from bot.errors import Conflict, StoreError
+from bot.messages import BEING_DONE, STOPPED, Job, JobStatus, ListedJob, now
 from bot.store.database import Database
 from bot.store.models import JobRow
 
@@ -28,12 +30,15 @@ class SqlJobQueue:
 
     database: Database
 
-    async def submit(self, kind: str, payload: Mapping[str, Any]) -> int:
-        """Returns: the new job's id."""
-        row = JobRow(kind=kind, payload=dict(payload), state=WAITING, done=0, total=0, doing="")
+    async def submit(self, kind: str, payload: Mapping[str, Any], *, sole: str | None = None) -> int:
+        """Returns: the new job's id. Raises: Conflict while another with the same *sole* has not ended."""
+        row = JobRow(kind=kind, payload=dict(payload), state=WAITING, done=0, total=0, doing="", sole=_short(sole))
         async with self.database.writing() as session:
             session.add(row)
-            await session.flush()
+            try:
+                await session.flush()
+            except IntegrityError as exc:  # two who submit at the same moment both saw none before
+                raise Conflict(BEING_DONE) from exc
             return row.id
 
     async def take(self) -> Job | None:
@@ -52,7 +57,9 @@ class SqlJobQueue:
 
     async def finish(self, job: int, *, result: Any = None, error: str | None = None) -> None:
         """Store how a job ended: a result for JSON, or why it failed. Raises: StoreError if it is unknown."""
-        await self._change(job, state=DONE if error is None else FAILED, result=result, error=error)
+        await self._change(
+            job, state=DONE if error is None else FAILED, result=result, error=error, sole=None, ended=now()
+        )
 
     async def status(self, job: int) -> JobStatus:
         """Returns: how far a job is. Raises: StoreError if it is unknown."""
@@ -71,6 +78,10 @@ class SqlJobQueue:
         """Have a job end before its time; one that has not begun fails at once, one that has ended stays as it is."""
         waits = JobRow.state == WAITING
         values = {"state": case((waits, FAILED), else_=STOPPING), "error": case((waits, STOPPED), else_=JobRow.error)}
+        values |= {
+            "ended": case((waits, literal(now(), JobRow.ended.type)), else_=None),
+            "sole": case((waits, null()), else_=JobRow.sole),
+        }
         lives = JobRow.state.in_([WAITING, RUNNING])
         async with self.database.writing() as session:
             await session.execute(update(JobRow).where(JobRow.id == job, lives).values(values))
@@ -80,7 +91,14 @@ class SqlJobQueue:
         newest = select(JobRow).where(JobRow.kind.in_(kinds)).order_by(JobRow.id.desc()).limit(LISTED)
         async with self.database.reading() as session:
             rows = list(await session.scalars(newest))
-            return tuple(ListedJob(job=_job(row), status=_status(row)) for row in reversed(rows))
+            return tuple(ListedJob(job=_job(row), status=_status(row), ended=row.ended) for row in reversed(rows))
+
+    async def unended(self, kind: str) -> Sequence[Job]:
+        """Returns: all jobs of a kind that have not ended, oldest first."""
+        lives = JobRow.state.in_([WAITING, RUNNING, STOPPING])
+        async with self.database.reading() as session:
+            rows = await session.scalars(select(JobRow).where(JobRow.kind == kind, lives).order_by(JobRow.id))
+            return tuple(_job(row) for row in rows)
 
     async def unfinished(self) -> bool:
         """Returns: whether there is any job that has not ended."""
@@ -95,7 +113,9 @@ class SqlJobQueue:
         Of the finished ones, whose commands were killed before they fetched the result, the newest KEPT stay.
         """
         again = update(JobRow).where(JobRow.state == RUNNING)
-        ended = update(JobRow).where(JobRow.state == STOPPING).values(state=FAILED, error=STOPPED)
+        ended = (
+            update(JobRow).where(JobRow.state == STOPPING).values(state=FAILED, error=STOPPED, sole=None, ended=now())
+        )
         finished = JobRow.state.in_([DONE, FAILED])
         newest = select(JobRow.id).where(finished).order_by(JobRow.id.desc()).limit(KEPT)
         async with self.database.writing() as session:
@@ -117,6 +137,11 @@ def _job(row: JobRow) -> Job:
 
 def _status(row: JobRow) -> JobStatus:
     return JobStatus(cast(State, row.state), row.done, row.total, row.doing, row.result, row.error)
+
+
+def _short(sole: str | None) -> str | None:
+    """A stand-in for *sole* that fits into an index however long it is."""
+    return None if sole is None else hashlib.sha256(sole.encode()).hexdigest()
 
 
 def _unknown(job: int) -> StoreError:

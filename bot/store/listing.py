@@ -13,10 +13,12 @@ from bot.desks.holdings import Rests
 from bot.errors import InputError
 from bot.learning.curation import REASONS, WINDOW
 from bot.messages import GENERAL, REVIEWED, Feedback, ReviewState
+from bot.store.alike import CONTRADICTION, compare, key_of
 from bot.store.database import Database
 from bot.store.models import ExchangeRow, ListedRow, ReviewRow, VoteRow
 from bot.store.records import feedback_of
 
+NONE = "none"  # in place of a prompt: no model was asked
 ANSWER_CHARACTERS = 300  # as much as a line of the list shows
 PLACE = (ListedRow.usefulness, ListedRow.votes, ListedRow.id)  # sorted by, all of them from the greatest down
 Cursor = tuple[int, int, int]
@@ -24,7 +26,7 @@ Cursor = tuple[int, int, int]
 KINDS: dict[str, ColumnElement[bool]] = {
     "up": and_(ListedRow.up > 0, ListedRow.down == 0),
     "down": and_(ListedRow.down > 0, ListedRow.up == 0),
-    "both": and_(ListedRow.up > 0, ListedRow.down > 0),
+    "both": or_(and_(ListedRow.up > 0, ListedRow.down > 0), ListedRow.usefulness == CONTRADICTION),
     "corrected": ListedRow.corrections > 0,
     "none": ListedRow.votes == 0,
 }
@@ -86,17 +88,29 @@ class SqlReviewList:
         """Returns: by reply what its answer rests on: its passages, and the answers that its model was reminded of."""
         wanted = (ExchangeRow.id, ExchangeRow.reply, ExchangeRow.thread, ExchangeRow.route)
         rows = select(*wanted, ExchangeRow.labels, ExchangeRow.passages)
+        talk = rows.where(ExchangeRow.decision != "ask_back")
         async with self.database.reading() as session:
             found = list(await session.execute(rows.where(ExchangeRow.reply.in_(replies))))
-            # Only where no document is searched is a model given the conversation.
+            # Only where no document is searched is a model given the conversation; to ask back says nothing of any.
             talks = {row.thread for row in found if row.thread and row.route == GENERAL}
-            talked = list(await session.execute(rows.where(ExchangeRow.thread.in_(talks)))) if talks else []
+            talked = list(await session.execute(talk.where(ExchangeRow.thread.in_(talks)))) if talks else []
         before = {
             row.reply: [each for each in talked if each.thread == row.thread and each.id < row.id]
             for row in found
             if row.thread in talks and row.route == GENERAL
         }
         return {row.reply: tuple(_rests(each) for each in (row, *before.get(row.reply, ()))) for row in found}
+
+    async def own_words(self, replies: Sequence[str]) -> Mapping[str, str]:
+        """Returns: those of *replies* that are sentences of the bot's own and quote nothing, each with its route."""
+        # "I don't know" of a domain quotes the nearest places.
+        quoteless = or_(ListedRow.outcome == "asked_back", ListedRow.route == GENERAL)
+        mine = (ListedRow.reply.in_(replies), ListedRow.prompt == NONE, quoteless)
+        async with self.database.reading() as session:
+            return {
+                row.reply: row.route
+                for row in await session.execute(select(ListedRow.reply, ListedRow.route).where(*mine))
+            }
 
     async def votes(self, reply: str) -> Sequence[Feedback]:
         """Returns: the votes on a reply, oldest first, those taken back left out."""
@@ -123,25 +137,37 @@ def _rests(row: Row[Any]) -> Rests:
 async def relist(session: AsyncSession, replies: Iterable[str]) -> None:
     """Have the list say of *replies* what votes and decisions say now; incomplete exchanges are not listed."""
     await session.flush()
+    touched: set[str] = set()  # what nobody votes on disagrees with nothing
     for reply in replies:
-        wanted = (ExchangeRow.id, ExchangeRow.route, ExchangeRow.platform, ExchangeRow.adapter, ExchangeRow.prompt)
-        rows = select(*wanted, ExchangeRow.at, OUTCOME, FIRST_TOKEN).where(
-            ExchangeRow.reply == reply, ExchangeRow.complete.is_(True)
-        )
-        found = (await session.execute(rows)).one_or_none()
-        if found is None:
-            continue
-        newest = select(ReviewRow.state).where(ReviewRow.reply == reply).order_by(ReviewRow.id.desc()).limit(1)
-        state = await session.scalar(newest) or "new"
-        votes = await session.execute(select(VoteRow.rating, VoteRow.correction).where(VoteRow.reply == reply))
-        await session.merge(
-            ListedRow(
-                reply=reply,
-                state=state,
-                **found._asdict(),
-                **_tally([(rating, correction) for rating, correction in votes]),
-            )
-        )
+        if (row := await _row(session, reply)) is not None:
+            before = await session.get(ListedRow, row.id)
+            touched |= {each.alike for each in (before, row) if each and each.votes}
+            await session.merge(row)
+    await compare(session, touched)
+
+
+async def _row(session: AsyncSession, reply: str) -> ListedRow | None:
+    """What the list has to say of a reply by itself; None of one that is gone or not complete."""
+    wanted = (ExchangeRow.id, ExchangeRow.route, ExchangeRow.platform, ExchangeRow.adapter, ExchangeRow.prompt)
+    rows = select(
+        *wanted, ExchangeRow.at, OUTCOME, FIRST_TOKEN, ExchangeRow.question, ExchangeRow.asked, ExchangeRow.text
+    )
+    found = (
+        await session.execute(rows.where(ExchangeRow.reply == reply, ExchangeRow.complete.is_(True)))
+    ).one_or_none()
+    if found is None:
+        return None
+    newest = select(ReviewRow.state).where(ReviewRow.reply == reply).order_by(ReviewRow.id.desc()).limit(1)
+    state = await session.scalar(newest) or "new"
+    votes = await session.execute(select(VoteRow.rating, VoteRow.correction).where(VoteRow.reply == reply))
+    *columns, question, asked, text = found
+    return ListedRow(
+        reply=reply,
+        state=state,
+        alike=key_of(question or asked, text),
+        **dict(zip(found._fields, columns, strict=False)),
+        **_tally([(rating, correction) for rating, correction in votes]),
+    )
 
 
 def _tally(votes: Sequence[tuple[int, str | None]]) -> dict[str, int]:

@@ -175,7 +175,11 @@ class ListedRow(Base):
     """
 
     __tablename__ = "listed"
-    __table_args__ = (Index(None, "state", "usefulness", "votes", "id"), Index(None, "usefulness", "votes", "id"))
+    __table_args__ = (
+        Index(None, "state", "usefulness", "votes", "id"),
+        Index(None, "usefulness", "votes", "id"),
+        Index(None, "alike", "state"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)  # the exchange's
     reply: Mapped[str] = mapped_column(ForeignKey("exchanges.reply", ondelete="CASCADE"), unique=True)
@@ -192,6 +196,7 @@ class ListedRow(Base):
     at: Mapped[datetime] = mapped_column(index=True)
     outcome: Mapped[str]  # answered, asked_back or unknown: "I don't know"
     first_token: Mapped[float]  # seconds until it came
+    alike: Mapped[str] = mapped_column(server_default="")  # see alike.key_of
 
 
 class DatasetRow(Base):
@@ -267,6 +272,8 @@ class JobRow(Base):
     doing: Mapped[str]
     result: Mapped[Any | None]
     error: Mapped[str | None]
+    sole: Mapped[str | None] = mapped_column(unique=True, index=True)  # what no other job may be; null: it has ended
+    ended: Mapped[datetime | None]
 
 
 class AuditRow(Base):

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, CursorResult, SQLColumnExpression, and_, d
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.messages import Stored, now
+from bot.store.alike import settle
 from bot.store.database import Database
 from bot.store.listing import relist
 from bot.store.models import AuditRow, DatasetRow, DatasetSourceRow, ExchangeRow, InboxRow, VoteRow
@@ -54,6 +55,7 @@ class SqlPeople:
             answered = InboxRow.user == user, _within(InboxRow.workspace, workspace), InboxRow.done.is_(True)
             await session.execute(delete(InboxRow).where(*answered))
             await relist(session, voted)
+            await settle(session)
             gone = Stored(questions=_count(questions), votes=_count(votes))
             held = await self._held(session, user, workspace)
             after = {"user": user, "questions": gone.questions} | held

@@ -19,6 +19,7 @@ from sqlalchemy import delete, insert, text
 from bot.messages import Passage, now
 from bot.store.database import Database, open_database
 from bot.store.migrations.versions.version_0006_overview import FILL
+from bot.store.migrations.versions.version_0007_alike import compare
 from bot.store.models import ExchangeRow, ListedRow, ReviewRow, VoteRow
 from bot.store.records import message_columns, reply_columns
 
@@ -85,6 +86,7 @@ async def _fill(database: Database) -> None:
     async with database.writing() as session:
         await session.execute(delete(ListedRow))
         await session.execute(text(FILL))
+        await (await session.connection()).run_sync(compare)
 
 
 def _exchange(draw: random.Random, number: int) -> dict[str, object]:

@@ -132,6 +132,7 @@ def our_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, fo
 
 def trl_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, folder: str, **settings: Any) -> Any:
     """TRL's, with its defaults but for the learning rate, the seed and the number of steps; the rows are token ids."""
+    import torch
     import trl
     from datasets import Dataset as Table
 
@@ -151,6 +152,7 @@ def trl_trainer(model: Any, base: BaseModel, rows: list[Ids], recipe: Recipe, fo
             logging_steps=1,
             report_to=[],
             disable_tqdm=True,
+            use_cpu=not torch.cuda.is_available(),  # without it the default bfloat16 is refused where there is no GPU
             **settings,
         ),
         train_dataset=Table.from_list(rows),

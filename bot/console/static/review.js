@@ -229,9 +229,9 @@ function submitted(event) {
   event.preventDefault();
   if (event.submitter?.hasAttribute('data-undo')) { undo([form.elements.reply.value]); return; }
   const fields = new FormData(form), one = form.id === 'decide';
-  if (!one && !ticked().length && !current()) return;
+  if (!event.submitter?.value || (!one && !ticked().length && !current())) return;
   const more = Object.fromEntries(['route', 'fault', ...(one ? ['answer'] : [])].map((name) => [name, fields.get(name) ?? '']));
-  decide(event.submitter?.value ?? 'approve', more);
+  decide(event.submitter.value, more);
 }
 
 async function hints() {
@@ -273,6 +273,6 @@ export function review() {
   choose(lines()[0], { focus: false });
   wide.addEventListener('change', () => { if (wide.matches && current()) show(at()); });
   const shown = document.getElementById('count');
-  get(shown.dataset.count).then(({ count: n }) => { shown.textContent = word('count', { n: n.toLocaleString(document.documentElement.lang) }); }).catch(() => {});
+  get(shown.dataset.count).then(({ count: n }) => { shown.textContent = word(n === 1 ? 'count-one' : 'count', { n: n.toLocaleString(document.documentElement.lang) }); }).catch(() => {});
   loaded.then(hints); // models are loaded for them: whatever is needed at once goes first
 }
